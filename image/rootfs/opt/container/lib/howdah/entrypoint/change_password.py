@@ -1,0 +1,108 @@
+# Copyright (c) 2026, the howdah.postgresql authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Applies a new POSTGRES_PASSWORD to the running server: a process of its own, a child of the init.
+
+It gets the password through a pipe, works over the socket as the container's user, and goes on until
+the password holds: a failure must not stop a database that serves. It uses the engine of the module
+`password`.
+"""
+from __future__ import annotations
+
+import json
+import sys
+import time
+
+from .._core.deadline import Deadline
+from .._core.errors import HowdahError, ReadOnly, ServerUnreachable
+from .._postgres.engine import Outcome, set_passwords
+from .._postgres.password import Wish, new_verifier
+from .._postgres.scram import Verifier
+from .._postgres.target import Target
+from . import question, record, runtime
+from .logs import Log
+
+_FIRST_PAUSE = 0.1
+_LONGEST_PAUSE = 60.0
+
+
+def main(_arguments: list[str]) -> int:
+    """Read one request, a line of JSON, from standard input, and carry it out."""
+    request = json.loads(sys.stdin.buffer.readline())
+    verifier = Verifier.parse(request["password"])
+    job = _Job(
+        pgdata=request["pgdata"],
+        wish=Wish(request["role"], verifier=verifier, password=None if verifier else request["password"]),
+        timeout=request["timeout"],
+        adopt=request["adopt"],
+        log=Log(request["level"], "password"),
+    )
+    job.run()
+    return 0
+
+
+class _Job:
+    def __init__(self, pgdata: str, wish: Wish, timeout: int, adopt: bool, log: Log) -> None:
+        self._pgdata = pgdata
+        self._wish = wish
+        self._timeout = timeout
+        self._adopt = adopt
+        self._log = log
+
+    def run(self) -> None:
+        """Try until it is done."""
+        self._tell("pending", "the server does not serve yet")
+        pause = _FIRST_PAUSE
+        waited_for_start = False
+        while True:
+            try:
+                self._attempt()
+                return
+            except ReadOnly:
+                self._tell("applied", "this server is a standby: its leader's password holds")
+                self._log.debug("password_standby", "The server is a standby; trying again once it may lead.")
+            except ServerUnreachable as error:
+                # Recovery takes as long as it takes, and is not within the time limit.
+                if not waited_for_start:
+                    self._log.debug("password_waiting", "Waiting for the server to accept logins.", cause=error.message)
+                    waited_for_start = True
+                time.sleep(pause)
+                pause = min(pause * 1.5, 1.0)
+                continue
+            except HowdahError as error:
+                self._tell("failed", error.message)
+                self._log.error(
+                    "password_failed",
+                    f"The password of role {self._wish.role!r} was not changed: {error.message} "
+                    f"Trying again in {max(pause, 1.0):.0f} s.",
+                    error=error.code,
+                    code=error.number,
+                )
+            pause = min(max(pause * 2, 1.0), _LONGEST_PAUSE)
+            time.sleep(pause)
+
+    def _attempt(self) -> None:
+        server = question.running(self._pgdata)
+        if server is None or not server.ready:
+            # To ask a server that recovers would fill its log with refusals.
+            raise ServerUnreachable("the server does not accept logins yet")
+        target = Target(port=server.port, socket_dir=server.socket_dir, user=self._wish.role)
+        outcome = Outcome()
+        set_passwords(target, [self._wish], Deadline(self._timeout), self._adopt, outcome)
+        result = outcome.roles[0]
+        record.write(self._pgdata, record.Record(self._wish.role, str(new_verifier(self._wish))))
+        if self._adopt and result["changed"]:
+            self._log.warn(
+                "password_differs",
+                f"The volume was made elsewhere, and its password of role {self._wish.role!r} was left as it is: "
+                "it is not the value of POSTGRES_PASSWORD. Change the variable, or the password, to have it set.",
+            )
+        elif result["changed"]:
+            self._log.info("password_changed", f"The password of role {self._wish.role!r} was changed.")
+        for warning in outcome.warnings:
+            self._log.warn("password_warning", warning)
+        self._tell("applied", "the environment's password was taken over")
+
+    def _tell(self, state: str, detail: str) -> None:
+        with open(runtime.PASSWORD_STATE, "w", encoding="ascii") as file:
+            json.dump({"state": state, "detail": detail}, file)

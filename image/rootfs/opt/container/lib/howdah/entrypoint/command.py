@@ -1,0 +1,73 @@
+# Copyright (c) 2026, the howdah.postgresql authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command of the container: its first word selects the mode. Pure."""
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Mapping, Sequence
+
+from .faults import Fault, Refused
+
+# `patroni` will be a third one.
+MODES = ("postgres", "maintenance")
+
+# The server prints something and exits: no cluster is needed.
+_ANSWERS = frozenset(("-?", "--help", "--version", "-V", "--describe-config"))
+# These the entrypoint must know of: what the file of settings includes, and what is merged with its own list.
+_TAKEN = re.compile(r"(config_file|shared_preload_libraries)=(.*)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Command:
+    """What to run.
+
+    :param mode: one of MODES, or None for a foreign command that runs untouched.
+    :param arguments: for the server; or the whole foreign command.
+    :param config_file: the configuration file that the arguments named instead of PGDATA's.
+    :param settings: of the arguments, those that are merged with settings of ours.
+    """
+
+    mode: str | None
+    arguments: tuple[str, ...]
+    config_file: str | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+def parse(words: Sequence[str]) -> Command:
+    """Understand the command.
+
+    :raises Refused: for arguments that a variable decides.
+    """
+    if not words:
+        words = ("postgres",)
+    if words[0].startswith("-"):
+        words = ("postgres", *words)
+    if words[0] not in MODES or _is_question(words):
+        return Command(None, tuple(words))
+    arguments = list(words[1:])
+    if words[0] == "maintenance":
+        return Command("maintenance", tuple(arguments))
+
+    kept: list[str] = []
+    taken: dict[str, str] = {}
+    while arguments:
+        word = arguments.pop(0)
+        if word.startswith("-D"):
+            raise Refused(Fault("command", "The command has -D; set the variable PGDATA instead."))
+        words_of_setting = [word, arguments.pop(0)] if word == "-c" and arguments else [word]
+        name, equals, value = words_of_setting[-1].removeprefix("-c").removeprefix("--").partition("=")
+        match = _TAKEN.fullmatch(name.replace("-", "_") + equals + value)
+        if match is None or not word.startswith(("-c", "--")):
+            kept += words_of_setting
+        else:
+            taken[match.group(1)] = match.group(2)
+    config_file = taken.pop("config_file", None)
+    return Command("postgres", tuple(kept), config_file, taken)
+
+
+def _is_question(words: Sequence[str]) -> bool:
+    if words[0] != "postgres":
+        return False
+    return bool(_ANSWERS.intersection(words[1:])) or "-C" in words[1:] or list(words[1:2]) == ["--single"]

@@ -1,0 +1,67 @@
+# Copyright (c) 2026, the howdah.postgresql authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The health check: one short process, 0 for well, 1 for not.
+
+``health`` looks whether clients can log in; ``health password`` whether the password that the
+environment asks for is the one that holds; ``health disk`` whether the volume has room.
+"""
+from __future__ import annotations
+
+import json
+import os
+
+from . import question, runtime
+
+_TIMEOUT = 1.5
+_FREE_SHARE = 0.05
+
+
+def main(arguments: list[str]) -> int:
+    """Say how things are in one line of JSON; the exit code is the verdict."""
+    checks = {"postgres": postgres, "password": password, "disk": disk}
+    aspect = arguments[0] if arguments else "postgres"
+    if aspect not in checks:
+        print(json.dumps({"healthy": False, "detail": f"there is no aspect {aspect!r}, only {', '.join(checks)}"}))
+        return 1
+    state = runtime.read_state()
+    if state is None:
+        healthy, detail = False, "the server is not started yet"
+    else:
+        healthy, detail = checks[aspect](state)
+    print(json.dumps({"healthy": healthy, "aspect": aspect, "detail": detail}))
+    return 0 if healthy else 1
+
+
+def postgres(state: runtime.State) -> tuple[bool, str]:
+    """Whether clients can log in; or, once they could, whether the server is alive."""
+    if state.mode == "maintenance":
+        return True, "maintenance: no server is meant to run"
+    server = question.running(state.pgdata)
+    if server is None:
+        return False, "no server runs"
+    if server.address and not question.reaches(server, _TIMEOUT):
+        return False, f"nothing accepts connections at {server.address}:{server.port}"
+    answer = question.ask(server, state.user, _TIMEOUT)
+    if answer.state == "ready":
+        with open(runtime.WAS_READY, "w", encoding="ascii"):
+            return True, answer.detail
+    return answer.state == "not_yet" and os.path.exists(runtime.WAS_READY), answer.detail
+
+
+def password(state: runtime.State) -> tuple[bool, str]:
+    """Whether the password of the environment holds."""
+    try:
+        with open(runtime.PASSWORD_STATE, encoding="ascii") as file:
+            entry = json.load(file)
+    except FileNotFoundError:
+        return True, "the environment asks for no change"
+    return entry["state"] == "applied", entry["detail"]
+
+
+def disk(state: runtime.State) -> tuple[bool, str]:
+    """Whether the volume has room."""
+    # In maintenance there may be no cluster yet.
+    status = os.statvfs(state.pgdata if os.path.isdir(state.pgdata) else os.path.dirname(state.pgdata))
+    share = status.f_bavail / status.f_blocks if status.f_blocks else 0.0
+    return share >= _FREE_SHARE, f"{share:.0%} of the volume is free"

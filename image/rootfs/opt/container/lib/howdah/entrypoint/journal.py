@@ -1,0 +1,131 @@
+# Copyright (c) 2026, the howdah.postgresql authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lock and the journal of a cluster: what survives a SIGKILL at any moment.
+
+The lock is held by every process of the container, through a descriptor that they inherit: the
+engine cannot free it while anything of the old container still runs. So one volume never has two
+servers, and whoever holds it may clean up.
+
+The journal is written before the first file of a new cluster and removed after the last. Found at
+a start, it names exactly what is to be removed before all begins again.
+"""
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+from typing import Any
+
+from .faults import Fault, Refused
+from .layout import Layout, contents, unusable
+from .runtime import remove_tree
+
+
+def lock(layout: Layout) -> int:
+    """Lock the cluster; the descriptor is to be inherited by the server.
+
+    :raises Refused: when another container uses it, or the volume cannot be written.
+    """
+    try:
+        descriptor = os.open(layout.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise unusable(os.path.dirname(layout.lock), error) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise Refused(
+            Fault(
+                "volume_in_use",
+                f"Another container uses {layout.pgdata} at this moment, and two servers would destroy the cluster. "
+                "Stop the other one, or give this one a volume of its own.",
+            )
+        ) from error
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
+            raise unusable(layout.lock, error) from error
+        # A file system without locks: the server's own check of postmaster.pid has to do.
+    os.set_inheritable(descriptor, True)
+    return descriptor
+
+
+def write(layout: Layout, waldir: str | None, moving: bool) -> None:
+    """Say, durably, that a cluster is being made.
+
+    :param waldir: its directory of write-ahead log outside itself, if any.
+    :param moving: whether it is about to be moved from the staging directory into PGDATA, which holds
+        nothing else.
+    """
+    entry = {"directory": layout.build, "waldir": waldir, "moving": moving}
+    new = layout.journal + ".new"
+    write_file(new, json.dumps(entry).encode())
+    os.replace(new, layout.journal)
+    sync(os.path.dirname(layout.journal))
+
+
+def remove(layout: Layout) -> None:
+    """Say, durably, that the cluster is complete, or gone."""
+    try:
+        os.unlink(layout.journal)
+    except FileNotFoundError:
+        return
+    sync(os.path.dirname(layout.journal))
+
+
+def pending(layout: Layout) -> dict[str, Any] | None:
+    """The journal, if there is one."""
+    try:
+        with open(layout.journal, encoding="utf-8") as file:
+            entry: dict[str, Any] = json.load(file)
+    except FileNotFoundError:
+        return None
+    return entry
+
+
+def clean(layout: Layout) -> None:
+    """Remove what the journal names, and then the journal. The lock must be held."""
+    entry = pending(layout)
+    if entry is None:
+        return
+    waldir = entry["waldir"]
+    paths = [entry["directory"]]
+    try:
+        if entry["moving"]:
+            # The server has made files there as well, such as postmaster.pid.
+            paths += [f"{layout.pgdata}/{name}" for name in contents(layout.pgdata)]
+        if waldir and os.path.isdir(waldir):
+            paths += [f"{waldir}/{name}" for name in os.listdir(waldir)]
+        for path in paths:
+            if os.path.isdir(path) and not os.path.islink(path):
+                remove_tree(path)
+            elif os.path.lexists(path):
+                os.unlink(path)
+        remove(layout)
+    except OSError as error:
+        raise Refused(
+            Fault(
+                "half_made",
+                f"{layout.pgdata} is left from a start that was interrupted, and cannot be removed: {error.strerror} "
+                f"({error.filename}). Remove it, or give this container a new volume.",
+            )
+        ) from error
+
+
+def write_file(path: str, data: bytes) -> None:
+    """Write a file that only its owner may read, durably."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(descriptor, data)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync(directory: str) -> None:
+    """Make the names in a directory durable."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

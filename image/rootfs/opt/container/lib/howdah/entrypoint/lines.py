@@ -1,0 +1,78 @@
+# Copyright (c) 2026, the howdah.postgresql authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Raw text on its way to the log: cut into lines, given a level, wrapped in JSON."""
+from __future__ import annotations
+
+import re
+
+from .logs import Log
+
+_LONGEST = 65536
+_STAMPED = re.compile(
+    r"(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+ \S+ \[\d+\] )?"
+    r"(DEBUG\d?|LOG|INFO|NOTICE|WARNING|ERROR|FATAL|PANIC|DETAIL|HINT|CONTEXT|QUERY|STATEMENT|LOCATION|BACKTRACE):"
+    r" +(.*)",
+    re.DOTALL,
+)
+_LEVELS = {
+    "LOG": "INFO",
+    "INFO": "INFO",
+    "NOTICE": "INFO",
+    "WARNING": "WARN",
+    "ERROR": "ERROR",
+    "FATAL": "ERROR",
+    "PANIC": "ERROR",
+}
+# What the server says when its collector takes over: true, and of no use to anybody.
+_HANDOVER = re.compile("redirecting log output to logging collector|ending log output to stderr|Future log output ")
+
+
+def classify(text: str, previous: str, plain: str) -> tuple[str, str]:
+    """The level and the message of a raw line. Pure.
+
+    :param previous: the level of the line before, which a DETAIL or a HINT belongs to.
+    :param plain: the level of a line that does not tell its own.
+    """
+    match = _STAMPED.fullmatch(text)
+    if match is None:
+        return plain, text
+    word, message = match.groups()
+    if _HANDOVER.match(message) or word.startswith("DEBUG"):
+        return "DEBUG", message
+    return (_LEVELS[word], message) if word in _LEVELS else (previous, f"{word}: {message}")
+
+
+class Wrapper:
+    """Cuts one stream into lines and logs them.
+
+    :param component: who speaks.
+    :param level: of lines that do not tell theirs.
+    """
+
+    def __init__(self, log: Log, component: str, level: str) -> None:
+        self._log = log
+        self._component = component
+        self._plain = level
+        self._rest = b""
+        self._level = level
+
+    def feed(self, data: bytes) -> None:
+        """Take what was read."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        if len(self._rest) > _LONGEST:
+            lines.append(self._rest)
+            self._rest = b""
+        for line in lines:
+            self._write(line)
+
+    def end(self) -> None:
+        """The stream has ended."""
+        self._write(self._rest)
+        self._rest = b""
+
+    def _write(self, raw: bytes) -> None:
+        text = raw.decode("utf-8", "replace").strip()
+        if text:
+            self._level, message = classify(text, self._level, self._plain)
+            self._log.write(self._level, "raw", message, component=self._component)

@@ -1,0 +1,235 @@
+# Copyright (c) 2026, the howdah.postgresql authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The container's first process: from the environment to an init over PostgreSQL."""
+from __future__ import annotations
+
+import json
+import os
+import signal
+from functools import partial
+from types import FrameType
+from typing import Callable, Mapping, NoReturn, Sequence
+
+from . import command, config, environment, journal, layout, record, runtime
+from .faults import STATUS_FAILED, Fault, Refused, Stopped
+from .logs import Log
+
+_SMALL_SHM = 256 * 1024 * 1024
+
+
+def main(arguments: list[str]) -> int:
+    """Start what the container is for. Returns only when that cannot be."""
+    environ = dict(os.environ)
+    log = Log()
+    try:
+        asked = command.parse(arguments)
+        if asked.mode is None:
+            _foreign(asked.arguments)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, _stop)
+        _Start(environ, asked, log).run()
+    except Refused as refusal:
+        for fault in refusal.faults:
+            log.error(fault.event, fault.message)
+        return refusal.status
+    except Stopped as stop:
+        log.info("stopped", "Stopped before the server ran; nothing half-made is left.")
+        return 128 + stop.signal_number
+    except OSError as error:
+        log.error("failed", f"The container cannot start: {error.strerror}: {error.filename}.")
+        return STATUS_FAILED
+
+
+def _foreign(words: Sequence[str]) -> NoReturn:
+    """Become any other command, untouched and in silence."""
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_DFL)  # Python ignores them, and the command would inherit that
+    try:
+        os.execvp(words[0], list(words))
+    except OSError as error:
+        status = 127 if isinstance(error, FileNotFoundError) else 126
+        raise Refused(
+            Fault("command", f"The command {words[0]!r} cannot be run: {error.strerror}."), status=status
+        ) from error
+
+
+def _stop(number: int, _frame: FrameType | None) -> None:
+    for later in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(later, signal.SIG_IGN)  # cleaning up is not interrupted
+    raise Stopped(number)
+
+
+class _Start:
+    """The start of one container in the mode postgres, or maintenance."""
+
+    def __init__(self, environ: Mapping[str, str], asked: command.Command, log: Log) -> None:
+        self._environ = environ
+        self._asked = asked
+        self._log = log
+        self._major = environ.get("PG_MAJOR", "")
+
+    def run(self) -> NoReturn:
+        """Check, initialise, and become the init."""
+        reading = environment.read(self._environ)
+        self._settings = reading.settings
+        self._config = {**reading.settings.config, **self._asked.settings}
+        self._log.level = reading.settings.log_level
+        for warning in reading.warnings:
+            self._log.warn(warning.event, warning.message)
+        pgdata = self._check(reading.faults)
+        self._layout = layout.place(pgdata)
+        # Inherited by all that runs from here on: held until the container has gone.
+        journal.lock(self._layout)
+        names = runtime.name_lookup()
+        self._child_environ = runtime.child_environment(self._environ, {**names, "PGDATA": pgdata})
+        if self._asked.mode == "maintenance":
+            self._maintain()
+        self._serve()
+
+    def _check(self, faults: Sequence[Fault]) -> str:
+        """Collect all that cannot work; the directory of the cluster if all can."""
+        found = list(faults)
+        if os.geteuid() == 0:
+            found.append(
+                Fault("root", "PostgreSQL does not run as root. Remove --user from the container, or give another.")
+            )
+        else:
+            # As root this would leave files that the right user cannot remove.
+            found += _faults_of(runtime.prepare)
+        pgdata = ""
+        try:
+            pgdata = layout.choose(layout.observe(self._settings.pgdata, self._major))
+        except Refused as refusal:
+            found += refusal.faults
+        found += _missing_libraries(self._config, self._major)
+        if found:
+            raise Refused(*found)
+        return pgdata
+
+    def _maintain(self) -> NoReturn:
+        runtime.write_state(runtime.State("maintenance", self._layout.pgdata, self._settings.user))
+        self._log.info("maintenance", "No server is started; the volume is locked for this container.")
+        self._exec_init(["/usr/bin/sleep", "infinity"])
+
+    def _serve(self) -> NoReturn:
+        settings, place = self._settings, self._layout
+        if journal.pending(place) is not None:
+            self._log.warn("half_made", f"{place.pgdata} is left from a start that was interrupted: it is made anew.")
+            journal.clean(place)
+        fresh = not layout.is_cluster(place.pgdata)
+        if fresh:
+            layout.check_empty(place, settings.waldir)
+        else:
+            layout.check_cluster(place.pgdata)
+            runtime.forget_dead_server(place.pgdata)
+        self._check_settings(fresh)
+        self._write_conf(include=f"{place.pgdata}/postgresql.conf")
+        if fresh:
+            from .initialise import Initialiser
+
+            Initialiser(settings, place, self._major, self._child_environ, self._log).run(
+                self._environ, self._server(place.pgdata)
+            )
+        else:
+            self._change_password()
+        self._warn_small_shm()
+        runtime.write_state(runtime.State("postgres", place.pgdata, settings.user))
+        self._log.info("start", f"Starting PostgreSQL {self._major} on {place.pgdata}.")
+        pump = [f"{runtime.BIN}/log-pump", settings.log_level, "postgres", f"{runtime.LOGS}/{config.RAW_LOG}"]
+        self._exec_init([*pump, *self._server(place.pgdata)])
+
+    def _server(self, pgdata: str) -> list[str]:
+        """The command of the server."""
+        server = f"/usr/lib/postgresql/{self._major}/bin/postgres"
+        return [server, "-D", pgdata, "-c", f"config_file={runtime.CONF}", *self._asked.arguments]
+
+    def _write_conf(self, include: str | None, without: Sequence[str] = ()) -> None:
+        text = config.server_conf(
+            include=self._asked.config_file or include,
+            config={name: value for name, value in self._config.items() if name not in without},
+            libraries=runtime.libraries(self._major),
+            level=self._settings.log_level,
+            log_directory=runtime.LOGS,
+        )
+        with open(runtime.CONF, "w", encoding="utf-8", errors="surrogateescape") as file:
+            file.write(text)
+
+    def _check_settings(self, fresh: bool) -> None:
+        """Have the server read the user's settings, so that a mistake is one clear line."""
+        if not (self._config or self._asked.arguments or self._asked.config_file):
+            return
+        from .settings_check import check
+
+        pgdata = runtime.DIRECTORY if fresh else self._layout.pgdata
+        include = None if fresh else f"{pgdata}/postgresql.conf"
+        check(self._server(pgdata), runtime.CONF, partial(self._write_conf, include), self._child_environ)
+
+    def _change_password(self) -> None:
+        settings, pgdata = self._settings, self._layout.pgdata
+        if settings.password is None:
+            return
+        last = record.read(pgdata)
+        if last is not None and record.is_applied(
+            last, settings.user, settings.password, settings.password_is_verifier
+        ):
+            return
+        request = {
+            "pgdata": pgdata,
+            "role": settings.user,
+            "password": settings.password,
+            "timeout": settings.timeout_change_password,
+            "adopt": last is None,
+            "level": settings.log_level,
+        }
+        reader, writer = os.pipe()
+        os.write(writer, json.dumps(request).encode("ascii") + b"\n")
+        os.close(writer)
+        runtime.spawn("change-password", [], {0: reader})
+        os.close(reader)
+
+    def _warn_small_shm(self) -> None:
+        try:
+            status = os.statvfs("/dev/shm")
+        except OSError:
+            return  # without one the server says what it needs
+        size = status.f_frsize * status.f_blocks
+        if size < _SMALL_SHM:
+            self._log.warn(
+                "small_shm",
+                f"/dev/shm has {size >> 20} MiB, and parallel queries may need more. Run the container with "
+                "--shm-size 256m.",
+            )
+
+    def _exec_init(self, words: list[str]) -> NoReturn:
+        """Become an init over a program: it reaps orphans, and turns SIGTERM into the server's fast stop."""
+        # A signal that comes now stays pending until the init waits for it.
+        signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals())
+        os.execve(
+            runtime.INIT,
+            ["dumb-init", "--single-child", "--rewrite", "15:2", "--", *words],
+            self._child_environ,
+        )
+
+
+def _faults_of(step: Callable[[], object]) -> list[Fault]:
+    try:
+        step()
+    except Refused as refusal:
+        return list(refusal.faults)
+    return []
+
+
+def _missing_libraries(settings: Mapping[str, str], major: str) -> list[Fault]:
+    """Libraries that the server would miss, and not start without."""
+    wanted = settings.get("shared_preload_libraries", "")
+    have = runtime.libraries(major)
+    return [
+        Fault(
+            "no_library",
+            f"shared_preload_libraries ({environment.CONFIG_PREFIX}SHARED_PRELOAD_LIBRARIES) names {name!r}, which "
+            "this image does not have. Remove it, or build an image with its package.",
+        )
+        for name in (part.strip().strip('"') for part in wanted.split(","))
+        if name and "/" not in name and name not in have
+    ]

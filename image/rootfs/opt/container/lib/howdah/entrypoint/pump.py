@@ -1,0 +1,112 @@
+# Copyright (c) 2026, the howdah.postgresql authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The log pump: makes JSON of what would be raw text on the container's log.
+
+That is what the server says before its collector runs, and what children of the server print
+(archive_command, say). The server's own messages are JSON already, and do not come through here.
+"""
+from __future__ import annotations
+
+import os
+import select
+import signal
+
+_CHUNK = 65536
+_PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+
+
+def main(arguments: list[str]) -> int:
+    """Read what a child prints, until it ends. All signals must be blocked.
+
+    Alone: ``log-pump LEVEL COMPONENT`` reads standard input, for init scripts and their server.
+    Over the server: ``log-pump LEVEL COMPONENT FIFO COMMAND…`` starts the command, passes signals on to it,
+    and ends with its exit code once its last line is written: an init that ends first takes the
+    last words of a failing server with it.
+    """
+    level, component, *rest = arguments
+    if not rest:
+        streams = Streams(level, component, {0: "INFO"})
+        while streams.open():
+            streams.step(None)
+        return 0
+    return _over(level, component, rest[0], rest[1:])
+
+
+def _over(level: str, component: str, fifo: str, command: list[str]) -> int:
+    reader, writer = os.pipe()
+    # Read and write: it never ends, and the collector never waits for somebody who reads.
+    collected = os.open(fifo, os.O_RDWR | os.O_CLOEXEC)
+    child = os.posix_spawn(
+        command[0],
+        command,
+        os.environ,
+        file_actions=[(os.POSIX_SPAWN_DUP2, writer, 2)],
+        setsigmask=(),
+        setsigdef=(signal.SIGPIPE, signal.SIGXFSZ),  # Python ignores them, and a child would inherit that
+    )
+    os.close(writer)
+    for number in _PASSED_ON:
+        # In the handler itself: it runs even while a write to a full log is waiting.
+        signal.signal(number, lambda received, _frame: os.kill(child, received))
+    signal.signal(signal.SIGCHLD, lambda _received, _frame: None)
+    woken, waker = os.pipe()
+    os.set_blocking(waker, False)
+    signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+    streams = Streams(level, component, {reader: "WARN", collected: "WARN"}, woken)
+    status = None
+    while status is None:
+        streams.step(None)
+        pid, found = os.waitpid(child, os.WNOHANG)
+        status = found if pid else None
+    for number in _PASSED_ON:
+        signal.signal(number, signal.SIG_IGN)  # the number of the child may be another's now
+    while streams.step(0):
+        pass  # what it said last
+    code = os.waitstatus_to_exitcode(status)
+    return 128 - code if code < 0 else code
+
+
+class Streams:
+    """Reads several streams and logs their lines.
+
+    :param level: LOG_LEVEL.
+    :param component: who speaks.
+    :param plain: by descriptor, the level of lines that do not tell theirs.
+    :param woken: a descriptor of which the bytes mean nothing; None for none.
+    """
+
+    def __init__(self, level: str, component: str, plain: dict[int, str], woken: int | None = None) -> None:
+        # These take longer to load than all the rest: the server is started before.
+        from .lines import Wrapper
+        from .logs import Log
+
+        log = Log(level)
+        self._wrappers = {descriptor: Wrapper(log, component, usual) for descriptor, usual in plain.items()}
+        self._woken = woken
+        self._poll = select.poll()
+        for descriptor in (*plain, *([] if woken is None else [woken])):
+            self._poll.register(descriptor, select.POLLIN)
+
+    def open(self) -> bool:
+        """Whether there is a stream that has not ended."""
+        return bool(self._wrappers)
+
+    def step(self, milliseconds: int | None) -> bool:
+        """Wait for something to read, and take it; whether there was anything.
+
+        :param milliseconds: how long to wait; None for as long as it takes.
+        """
+        ready = [descriptor for descriptor, _event in self._poll.poll(milliseconds)]
+        for descriptor in ready:
+            data = os.read(descriptor, _CHUNK)
+            if descriptor == self._woken:
+                continue
+            if data:
+                self._wrappers[descriptor].feed(data)
+            else:
+                self._wrappers.pop(descriptor).end()
+                self._poll.unregister(descriptor)
+        return bool(ready)

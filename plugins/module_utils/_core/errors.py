@@ -1,0 +1,241 @@
+# Copyright (c) 2026, the howdah.postgresql authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one family of errors of this collection.
+
+This module util is PRIVATE to the collection: it may change without notice.
+
+Every error has a name (``code``) for people and a number for playbooks. Playbooks branch on the
+number, because Ansible masks every occurrence of a ``no_log`` value in results, and a short
+password may well be a part of a name. Numbers are therefore never below 1000, and never reused.
+"""
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class HowdahError(Exception):
+    """Base of all expected failures: something a user can act upon.
+
+    :param message: what happened, why, and what to do, in one or a few sentences; no secrets.
+    :param details: further machine-readable facts, returned next to the message; no secrets.
+    """
+
+    code: ClassVar[str] = "internal"
+    number: ClassVar[int] = 1000
+
+    def __init__(self, message: str, **details: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details = details
+
+
+# --- 1001-1099: anywhere -------------------------------------------------------------------------
+
+
+class InvalidInput(HowdahError):
+    """An option has a value that cannot work."""
+
+    code = "invalid_input"
+    number = 1001
+
+
+class DeadlineExceeded(HowdahError):
+    """The wall-clock budget of the call is used up."""
+
+    code = "timeout"
+    number = 1002
+
+
+class MissingLibrary(HowdahError):
+    """A Python library that the module needs is not installed where the module runs."""
+
+    code = "missing_library"
+    number = 1003
+
+
+# --- 1100-1199: container engine -----------------------------------------------------------------
+
+
+class EngineUnreachable(HowdahError):
+    """No container engine answers at the given address."""
+
+    code = "engine_unreachable"
+    number = 1100
+
+
+class EngineTooOld(HowdahError):
+    """The engine's API is older than what this collection needs."""
+
+    code = "engine_too_old"
+    number = 1101
+
+
+class EngineError(HowdahError):
+    """The engine refused a request."""
+
+    code = "engine_error"
+    number = 1102
+
+
+# --- 1200-1299: images ---------------------------------------------------------------------------
+
+
+class ImageNotFound(HowdahError):
+    """The image is not on the engine, and could not be had from a registry."""
+
+    code = "image_not_found"
+    number = 1200
+
+
+class BuildFailed(HowdahError):
+    """A step of an image build failed; the details name the step and hold its last output."""
+
+    code = "build_failed"
+    number = 1201
+
+
+class BaseImageFailed(HowdahError):
+    """The base image could be neither found, pulled nor bootstrapped."""
+
+    code = "base_image_failed"
+    number = 1202
+
+
+class ImageInUse(HowdahError):
+    """The image cannot be removed because containers or images depend on it."""
+
+    code = "image_in_use"
+    number = 1203
+
+
+# --- 1300-1399: containers -----------------------------------------------------------------------
+
+
+class ContainerNotFound(HowdahError):
+    """There is no container of that name."""
+
+    code = "container_not_found"
+    number = 1300
+
+
+class ContainerFailed(HowdahError):
+    """The container stopped, restarts in a loop or turned unhealthy; the details hold its last log lines."""
+
+    code = "container_failed"
+    number = 1301
+
+
+class PortTaken(HowdahError):
+    """A port to be published is in use."""
+
+    code = "port_taken"
+    number = 1302
+
+
+class NameConflict(HowdahError):
+    """A name that the call needs is in use by something else."""
+
+    code = "name_conflict"
+    number = 1303
+
+
+class DriftRefused(HowdahError):
+    """The container differs from its declaration in a way that the options forbid to mend."""
+
+    code = "drift_refused"
+    number = 1304
+
+
+class VolumeInUse(HowdahError):
+    """A volume that is to be removed belongs to other containers, too."""
+
+    code = "volume_in_use"
+    number = 1305
+
+
+# --- 1400-1499: PostgreSQL -----------------------------------------------------------------------
+
+
+class ServerUnreachable(HowdahError):
+    """No server answers at any of the addresses."""
+
+    code = "unreachable"
+    number = 1400
+
+
+class AuthenticationFailed(HowdahError):
+    """The server refused the login."""
+
+    code = "auth_failed"
+    number = 1401
+
+
+class Forbidden(HowdahError):
+    """The login lacks the right to do what was asked."""
+
+    code = "forbidden"
+    number = 1402
+
+
+class ReadOnly(HowdahError):
+    """The server is a standby, or read-only for another reason."""
+
+    code = "read_only"
+    number = 1403
+
+
+class RoleMissing(HowdahError):
+    """The role does not exist."""
+
+    code = "role_missing"
+    number = 1404
+
+
+class ConcurrentChange(HowdahError):
+    """Another session holds or changes the same role."""
+
+    code = "concurrent"
+    number = 1405
+
+
+class InvalidPassword(HowdahError):
+    """The password, or verifier, cannot work."""
+
+    code = "invalid_password"
+    number = 1406
+
+
+class Inconclusive(HowdahError):
+    """Whether the password is the current one cannot be told."""
+
+    code = "inconclusive"
+    number = 1407
+
+
+class OutcomeUnknown(HowdahError):
+    """The deadline hit while the server was committing, and the result could not be read again."""
+
+    code = "outcome_unknown"
+    number = 1408
+
+
+class SqlFailed(HowdahError):
+    """The server refused a statement; the details name the SQLSTATE."""
+
+    code = "sql_failed"
+    number = 1409
+
+
+class TimeoutConnect(DeadlineExceeded):
+    """The deadline hit while connecting, name resolution included."""
+
+    code = "timeout_connect"
+    number = 1410
+
+
+class TimeoutLock(DeadlineExceeded):
+    """The deadline hit while waiting for a lock that another session holds."""
+
+    code = "timeout_lock"
+    number = 1411

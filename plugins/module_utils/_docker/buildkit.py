@@ -1,0 +1,190 @@
+# Copyright (c) 2026, the howdah.postgresql authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Builds images with the BuildKit inside the engine, through the plain Engine API.
+
+``POST /build?version=2`` with a tar body needs neither a CLI nor buildx nor a gRPC session (and
+therefore has no build secrets, which need one).
+
+This module util is PRIVATE to the collection: it may change without notice.
+"""
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import secrets
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, BinaryIO, Callable, Iterator, Mapping, Sequence
+
+from .._core.deadline import Deadline
+from .._core.errors import BuildFailed, DeadlineExceeded, EngineError, HowdahError
+from . import trace
+from .build_log import BuildLog
+from .client import request
+from .image_store import bounded
+
+if TYPE_CHECKING:
+    from docker import APIClient
+    from requests import Response
+
+# How long to wait, after the deadline, for the engine to take a cancellation.
+_CANCEL_SECONDS = 5.0
+# Messages of the trace are a few kB; without a bound, an engine gone mad would fill the memory.
+_LONGEST_MESSAGE = 64 << 20
+
+Event = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """How to build; the names are those of the module's options.
+
+    :param names: complete references that the image gets.
+    :param no_cache: whether to run every step again.
+    """
+
+    names: Sequence[str]
+    dockerfile: str
+    target: str | None = None
+    args: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    platform: str | None = None
+    network: str = "default"
+    extra_hosts: Mapping[str, str] = field(default_factory=dict)
+    no_cache: bool = False
+
+    def query(self, build_id: str) -> list[tuple[str, str]]:
+        """The parameters of the request."""
+        query = [
+            ("version", "2"),
+            ("buildid", build_id),
+            ("dockerfile", self.dockerfile),
+            ("buildargs", json.dumps(dict(self.args))),
+            ("labels", json.dumps(dict(self.labels))),
+            ("networkmode", self.network),
+            *(("t", name) for name in self.names),
+            *(("extrahosts", f"{name}:{address}") for name, address in sorted(self.extra_hosts.items())),
+            ("target", self.target or ""),
+            ("platform", self.platform or ""),
+            ("nocache", "1" if self.no_cache else ""),
+        ]
+        return [(key, value) for key, value in query if value]
+
+
+def build(
+    client: APIClient,
+    archive: BinaryIO,
+    options: BuildOptions,
+    deadline: Deadline,
+    tell: Callable[[Event], None],
+) -> BuildLog:
+    """Build an image.
+
+    :param archive: the context, as a tar archive.
+    :param tell: called with each progress event, see :class:`.build_log.BuildLog`.
+    :return: the log of the build.
+    :raises BuildFailed: when a step fails; names it, its exit code and its last output.
+    :raises DeadlineExceeded: when the deadline hits; the build is then cancelled on the engine.
+    """
+    build_id = "howdah-" + secrets.token_hex(8)
+    log = BuildLog()
+    built = False
+    doing = f"building {options.names[0]}"
+    answer = bounded(_messages(client, archive, options.query(build_id)), client, deadline, doing)
+    try:
+        for message in answer:
+            if "error" in message:
+                raise _failed(options.names[0], str(message["error"]), log)
+            if message.get("id") == "moby.buildkit.trace":
+                for event in log.feed(trace.decode(_decoded(message.get("aux")))):
+                    tell(event)
+            elif message.get("id") == "moby.image.id":
+                built = True
+    except DeadlineExceeded as error:
+        _cancel(client, build_id)
+        running = log.running()
+        raise DeadlineExceeded(
+            f"The time limit of {deadline.seconds:g} s was reached while {doing}"
+            f"{' in the step ' + running if running else ''}. The build was cancelled; steps that had ended are"
+            " in the engine's cache. Raise timeout if the step is only slow.",
+            doing=doing,
+            step=running,
+        ) from error
+    if not built:  # an answer that was cut off ends like a whole one
+        raise EngineError("The engine ended the build without naming an image; its log may tell why.")
+    return log
+
+
+def _messages(client: APIClient, archive: BinaryIO, query: Sequence[tuple[str, str]]) -> Iterator[Mapping[str, Any]]:
+    """Send the request and yield the messages of the answer; runs in the reading thread."""
+    from docker.errors import APIError
+
+    response: Response = client.post(
+        f"{client.base_url}/v{client._version}/build",
+        params=list(query),
+        data=archive,
+        headers={"Content-Type": "application/x-tar"},
+        stream=True,
+        timeout=client.timeout,
+    )
+    with response:
+        if response.status_code != 200:
+            explanation = response.text.strip()
+            try:
+                explanation = str(json.loads(explanation)["message"])
+            except (ValueError, KeyError, TypeError):
+                pass  # not from the engine itself: show it as it is
+            raise APIError(explanation, response=response, explanation=explanation)
+        rest = b""
+        for chunk in response.iter_content(chunk_size=None):  # as it comes, not when a buffer is full
+            *lines, rest = (rest + chunk).split(b"\n")
+            if len(rest) > _LONGEST_MESSAGE:
+                raise _unreadable()
+            for line in lines:
+                if line.strip():
+                    yield _message(line)
+
+
+def _message(line: bytes) -> Mapping[str, Any]:
+    try:
+        message = json.loads(line)
+    except ValueError:
+        message = None
+    if not isinstance(message, dict):
+        raise _unreadable()
+    return message
+
+
+def _decoded(aux: Any) -> bytes:
+    try:
+        return base64.b64decode(aux, validate=True)
+    except (TypeError, ValueError, binascii.Error) as error:
+        raise _unreadable() from error
+
+
+def _unreadable() -> EngineError:
+    return EngineError("The engine sent a build message that cannot be read.")
+
+
+def _failed(name: str, message: str, log: BuildLog) -> HowdahError:
+    failure = log.failure(message)
+    details = {"step": failure.step, "exit_code": failure.exit_code, "output": list(failure.output)}
+    if not failure.step:
+        return BuildFailed(f"Building {name} failed: {message}.", **details)
+    ended = f" with exit code {failure.exit_code}" if failure.exit_code is not None else f": {message}"
+    output = "\n".join(failure.output)
+    said = f". Its last output:\n{output}" if output else "; it printed nothing."
+    return BuildFailed(f"Building {name} failed in the step {failure.step}{ended}{said}", **details)
+
+
+def _cancel(client: APIClient, build_id: str) -> None:
+    """Cancel a build on the engine; best effort, as the closed connection cancels it too."""
+    grace = Deadline(_CANCEL_SECONDS)
+    try:
+        with request(client, grace, "cancelling the build"):
+            client.post(
+                f"{client.base_url}/v{client._version}/build/cancel", params={"id": build_id}, timeout=grace.left()
+            )
+    except HowdahError:
+        return

@@ -1,0 +1,150 @@
+# Copyright (c) 2026, the howdah.postgresql authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The connection to a container engine: the Docker SDK's low-level client under a deadline.
+
+This module util is PRIVATE to the collection: it may change without notice.
+"""
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Iterator, Mapping
+
+from ansible.module_utils.basic import env_fallback
+
+from .._core.deadline import Deadline
+from .._core.errors import (
+    DeadlineExceeded,
+    EngineError,
+    EngineTooOld,
+    EngineUnreachable,
+    InvalidInput,
+    MissingLibrary,
+)
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+# Engine 20.10, as in Debian 12: the first whose POST /build?version=2 needs no session (measured).
+OLDEST_API = (1, 41)
+# The newest API whose normalisation this collection was tested with (engine 28.5).
+NEWEST_API = (1, 51)
+
+# The options of the doc fragment `docker`.
+ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
+    "docker_host": {
+        "type": "str",
+        "default": "unix:///var/run/docker.sock",
+        "fallback": (env_fallback, ["DOCKER_HOST"]),
+    },
+    "docker_ca_cert": {"type": "path"},
+    "docker_client_cert": {"type": "path"},
+    "docker_client_key": {"type": "path", "no_log": False},  # a path, not a key
+}
+REQUIRED_TOGETHER = [("docker_client_cert", "docker_client_key")]
+
+
+def _version(text: str) -> tuple[int, int]:
+    major, minor = text.split(".")
+    return int(major), int(minor)
+
+
+def connect(params: Mapping[str, Any], deadline: Deadline) -> APIClient:
+    """A client for the engine that the module's options name, its API version agreed on.
+
+    One request (``GET /_ping``) tells whether the engine answers and what it can do; the SDK's own
+    ``version="auto"`` costs a ``GET /version``, the dearest request of an unchanged container task.
+
+    :param params: module parameters with the options of :data:`ARGUMENT_SPEC`.
+    :param deadline: bounds this call, and the first requests; see :func:`request` for later ones.
+    :raises MissingLibrary: without the Docker SDK for Python.
+    :raises EngineUnreachable: when nothing answers there, or the answer is not an engine's.
+    :raises EngineTooOld: for engines before 20.10.
+    """
+    try:
+        import docker  # about 100 ms: only after the arguments were checked
+        from docker.tls import TLSConfig
+    except ImportError as error:
+        raise MissingLibrary(
+            "The Docker SDK for Python is missing where this module runs: install Debian's python3-docker"
+            " (the role howdah.postgresql.engine does), or `pip install docker`."
+        ) from error
+
+    url = params["docker_host"]
+    tls: Any = False
+    if params.get("docker_ca_cert") or params.get("docker_client_cert"):
+        pair = (params["docker_client_cert"], params["docker_client_key"]) if params["docker_client_cert"] else None
+        tls = TLSConfig(client_cert=pair, ca_cert=params["docker_ca_cert"], verify=True)
+    oldest = ".".join(map(str, OLDEST_API))
+    try:
+        # Where proxies stand in the environment, requests would send engine traffic through them.
+        client = docker.APIClient(base_url=url, version=oldest, tls=tls, timeout=deadline.check("connecting"))
+    except docker.errors.DockerException as error:
+        raise InvalidInput(f"docker_host {url!r} cannot be used: {error}") from error
+    client.trust_env = False
+    with request(client, deadline, f"connecting to the container engine at {url}"):
+        try:
+            response = client.get(f"{client.base_url}/_ping", timeout=client.timeout)
+        except (OSError, ValueError) as error:
+            if deadline.expired():
+                raise
+            raise EngineUnreachable(
+                f"No container engine answers at {url} ({_root(error)}). Start it, or install one with the role"
+                " howdah.postgresql.engine; or set docker_host to the address of one that runs.",
+                docker_host=url,
+            ) from error
+    api = response.headers.get("Api-Version")
+    if response.status_code != 200 or not api:
+        raise EngineUnreachable(
+            f"What answers at {url} is not a container engine (HTTP status {response.status_code}).", docker_host=url
+        )
+    if _version(api) < OLDEST_API:
+        raise EngineTooOld(
+            f"The container engine at {url} speaks API {api}; this collection needs {oldest} or newer"
+            " (Docker Engine 20.10, as in Debian 12).",
+            docker_host=url,
+            api_version=api,
+        )
+    client._version = ".".join(map(str, min(_version(api), NEWEST_API)))
+    return client
+
+
+@contextmanager
+def request(client: APIClient, deadline: Deadline, doing: str) -> Iterator[None]:
+    """Bound the requests inside by what is left, and turn the SDK's errors into ours.
+
+    :param doing: completes "while …", and begins messages.
+    :raises DeadlineExceeded: when the deadline hits.
+    :raises EngineUnreachable: when the connection breaks.
+    :raises EngineError: when the engine refuses; ``status`` has the HTTP status. Callers that
+        expect a refusal (404, 409) catch it and look at ``details["status"]``.
+    """
+    from docker.errors import APIError
+    from requests.exceptions import RequestException
+
+    # requests' timeout is per read; the engine answers ordinary requests in one.
+    client.timeout = deadline.check(doing)
+    try:
+        yield
+    except APIError as error:
+        raise EngineError(
+            f"The container engine refused while {doing}: {error.explanation or error}", status=error.status_code
+        ) from error
+    except (RequestException, OSError) as error:
+        if deadline.expired():
+            raise DeadlineExceeded(
+                f"The time limit of {deadline.seconds:g} s was reached while {doing}.", doing=doing
+            ) from error
+        raise EngineUnreachable(
+            f"The connection to the container engine broke while {doing}: {_root(error)}"
+        ) from error
+
+
+def _root(error: BaseException) -> str:
+    """The cause that a person can act upon: requests and urllib3 wrap it several times."""
+    seen: BaseException = error
+    while True:
+        inner = seen.__cause__ or seen.__context__
+        if inner is None:
+            return str(seen) or type(seen).__name__
+        seen = inner

@@ -1,0 +1,344 @@
+# Copyright (c) 2026, the howdah.postgresql authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Doing what a container plan says, and undoing it when it fails.
+
+This module util is PRIVATE to the collection: it may change without notice.
+"""
+from __future__ import annotations
+
+import re
+import secrets as randomness
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Callable
+
+from .._core.deadline import Deadline
+from .._core.errors import ContainerFailed, EngineError, HowdahError, ImageNotFound, NameConflict, PortTaken
+from . import bodies, container_facts, fields, health, observe, reconcile, values
+from .client import request
+from .observe import Container, Observed
+from .reconcile import ContainerPlan, on_trial
+from .spec import SUFFIX_NEW, SUFFIX_OLD, ContainerSpec, Wish, own_labels
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+# Seconds for each step back: what failed may have used up the deadline, and half a change is worse.
+_GRACE = 15.0
+_ENGINES_STOP_TIMEOUT = 10
+# "Bind for 127.0.0.1:5432 failed: port is already allocated", "listen tcp4 127.0.0.1:5432: bind:
+# address already in use", "failed to bind host port for 127.0.0.1:5432:…: address already in use".
+_PORT_TAKEN = re.compile(
+    r"(?:Bind for|listen \w+|bind host port(?: for)?) \[?(?P<ip>[0-9a-fA-F.:]*?)\]?:(?P<port>\d+)"
+    r"(?: failed|: bind|:\S+:\d+/|/).*already (?:allocated|in use)"
+)
+_MANAGED = {"io.howdah.managed-by": "howdah.postgresql.container"}
+
+
+def decide(client: APIClient, wish: Wish, deadline: Deadline) -> tuple[Observed, ContainerPlan]:
+    """What there is, and what is to be done; changes nothing.
+
+    :raises HowdahError: when the wish cannot be granted; see :func:`.reconcile.plan`.
+    """
+    observed = observe.observe(client, wish, deadline)
+    if reconcile.needs_surroundings(wish, observed):
+        observed = observe.look_around(client, wish, observed, deadline)
+    return observed, reconcile.plan(wish, observed)
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What there is after a plan's execution.
+
+    :param container: None when there is none.
+    :param ready_after: seconds from the container's start until it served; None unless it was started and waited for.
+    """
+
+    container: Container | None
+    ready_after: float | None = None
+
+
+def apply(client: APIClient, wish: Wish, decided: ContainerPlan, deadline: Deadline) -> Applied:
+    """Execute the plan's actions in order, wait for the container, and return what it is then.
+
+    On any failure, a deadline and an interrupt included, what this call made is removed and a
+    container that was being replaced comes back; this may take some seconds beyond the deadline.
+
+    :raises HowdahError: what failed; the message tells if undoing failed as well.
+    """
+    run = _Run(client, wish, decided, deadline)
+    return Applied(run.run(), run.ready_after)
+
+
+class _Run:
+    def __init__(self, client: APIClient, wish: Wish, decided: ContainerPlan, deadline: Deadline) -> None:
+        self.client = client
+        self.wish = wish
+        self.decided = decided
+        self.deadline = deadline
+        self.id = decided.current.id if decided.current else ""
+        self.replaced = ""  # the ID of the container that waits to be removed, once the new one serves
+        self.started_at: float | None = None  # on the monotonic clock
+        self.ready_after: float | None = None
+        self.interrupts = False  # whether a running container makes room, which comes back on failure
+        self.kept = False
+        self.undo = ExitStack()
+        self.not_undone: list[str] = []
+
+    def run(self) -> Container | None:
+        do: dict[str, Callable[[str], None]] = {
+            reconcile.CREATE_NETWORK: self.create_network,
+            reconcile.CREATE_VOLUME: self.create_volume,
+            reconcile.REMOVE_VOLUME: self.remove_volume,
+            reconcile.CREATE: self.create,
+            reconcile.RECREATE: self.recreate,
+            reconcile.UPDATE: lambda _: self.update(self.id, self.decided.update, self.deadline),
+            reconcile.CONNECT: lambda network: self.connect(self.id, network),
+            reconcile.DISCONNECT: self.disconnect,
+            reconcile.START: lambda name: self.start(self.id, self.deadline),
+            reconcile.STOP: lambda name: self.stop(name, self.deadline),
+            reconcile.RESTART: self.restart,
+            reconcile.UNPAUSE: lambda name: self.post("unpause", self.id, self.deadline, "continuing the container"),
+            reconcile.REMOVE: lambda name: self.remove(name, self.deadline),
+            reconcile.RESTORE: lambda name: self.rename(self.id, name, self.deadline),
+        }
+        try:
+            with self.undo:
+                for action in self.decided.plan.actions:
+                    do[action.verb](action.target)
+                result = self.served()
+                # From here on the new container is the proven one: nothing is undone any more.
+                self.undo.pop_all()
+                self.interrupts = False
+            if self.replaced and self.wish.spec:
+                self.remove(self.replaced, self.deadline)
+                self.update(self.id, {"restart_policy": self.wish.spec.restart_policy}, self.deadline)
+                result = observe.container(self.client, self.id, self.deadline)
+            return result
+        except HowdahError as error:
+            self.tell_what_is_left(error)
+            raise
+
+    def tell_what_is_left(self, error: HowdahError) -> None:
+        """Complete the error by what undoing has, or has not, achieved."""
+        told = []
+        if self.not_undone:
+            told.append(f"Undoing it failed, too; run this task again to mend it: {' '.join(self.not_undone)}")
+            error.details["not_undone"] = self.not_undone
+        elif self.interrupts:
+            told.append("The former container runs again.")
+            error.details["rolled_back"] = True
+        if self.kept:
+            name = self.wish.name + (SUFFIX_NEW if self.decided.current else "")
+            told.append(f"The failed container is kept for inspection as {name}.")
+        if told:
+            error.message = f"{error.message.rstrip('. ')}. {' '.join(told)}"
+            error.args = (error.message,)
+
+    def served(self) -> Container | None:
+        """The container in the end; waits for it where asked to."""
+        if not self.id or self.wish.state == "absent":
+            return None
+        found = observe.container(self.client, self.id, self.deadline)
+        if found is None or not self.decided.runs or not self.wish.wait:
+            return found
+        restarts = 0 if self.started_at is not None else found.restart_count
+        secrets = container_facts.secret_values(found)
+        served = health.wait(self.client, found, self.wish.stable_for, secrets, self.deadline, restarts)
+        if self.started_at is not None:
+            self.ready_after = time.monotonic() - self.started_at
+        return served
+
+    def undoing(self, step: Callable[[Deadline], None]) -> None:
+        """Have ``step`` done if a later one fails; its own failure does not keep others from being undone."""
+
+        def attempt() -> None:
+            try:
+                step(Deadline(_GRACE))
+            except HowdahError as error:
+                self.not_undone.append(error.message)
+
+        self.undo.callback(attempt)
+
+    # --- what a plan's actions mean --------------------------------------------------------------
+
+    def create_network(self, name: str) -> None:
+        with request(self.client, self.deadline, f"creating network {name}"):
+            made = self.client.create_network(name, driver="bridge", check_duplicate=True, labels=_MANAGED)["Id"]
+        if not self.keeps():
+            self.undoing(lambda deadline: self.delete(f"/networks/{made}", f"removing network {name}", deadline))
+
+    def create_volume(self, name: str) -> None:
+        with request(self.client, self.deadline, f"creating volume {name}"):
+            self.client.create_volume(name, labels=_MANAGED)
+        if not self.keeps():
+            self.undoing(lambda deadline: self.delete(f"/volumes/{name}", f"removing volume {name}", deadline))
+
+    def remove_volume(self, name: str) -> None:
+        self.delete(f"/volumes/{name}", f"removing volume {name}", self.deadline)
+
+    def create(self, name: str) -> None:
+        spec = self.spec()
+        self.id = self.make(name, spec.restart_policy)
+
+    def recreate(self, name: str) -> None:
+        spec, old = self.spec(), self.decided.current
+        if old is None:
+            raise ValueError("a plan that recreates has the container to recreate")
+        restored = any(action.verb == reconcile.RESTORE for action in self.decided.plan.actions)
+        policy = spec.restart_policy if restored else old.fields["restart_policy"]
+        was_running = old.running or (restored and self.decided.runs)
+
+        self.undoing(lambda deadline: self.update(old.id, {"restart_policy": policy}, deadline))
+        self.update(old.id, {"restart_policy": on_trial(policy)}, self.deadline)
+        self.id = self.make(name + SUFFIX_NEW, on_trial(spec.restart_policy), old)
+        if was_running:
+            self.interrupts = True
+            self.undoing(lambda deadline: self.start(old.id, deadline))
+            self.stop(old.id, self.deadline)
+        self.undoing(lambda deadline: self.rename_back(old.id, name, deadline))
+        self.rename(old.id, name + SUFFIX_OLD, self.deadline)
+        # Once more, as steps are undone last first: the name must be free for the old one.
+        self.undoing(self.discard)
+        self.rename(self.id, name, self.deadline)
+        self.replaced = old.id
+        if self.decided.runs:
+            self.start(self.id, self.deadline)
+
+    def restart(self, name: str) -> None:
+        self.stop(self.id, self.deadline)
+        self.start(self.id, self.deadline)
+
+    def connect(self, container: str, name: str) -> None:
+        network = next(network for network in self.spec().networks if network.name == name)
+        with request(self.client, self.deadline, f"connecting the container to network {name}"):
+            body = {"Container": container, "EndpointConfig": bodies.endpoint(network)}
+            self.client._raise_for_status(
+                self.client._post_json(self.client._url("/networks/{0}/connect", name), data=body)
+            )
+
+    def disconnect(self, name: str) -> None:
+        with request(self.client, self.deadline, f"disconnecting the container from network {name}"):
+            self.client.disconnect_container_from_network(self.id, name)
+
+    # --- single requests -------------------------------------------------------------------------
+
+    def spec(self) -> ContainerSpec:
+        if self.wish.spec is None:
+            raise ValueError("a plan that makes or changes a container has a description of it")
+        return self.wish.spec
+
+    def keeps(self) -> bool:
+        """Whether what a new container needs is left for inspection with it."""
+        return self.wish.keep_on_failure and self.decided.current is None
+
+    def make(self, name: str, restart: str, old: Container | None = None) -> str:
+        """Create a container, attached to its networks; the ID."""
+        spec = self.spec()
+        labels = own_labels(fields.asked(spec), spec.bootstrap_env, randomness.token_hex(8))
+        body = bodies.creation(spec, labels, restart, old.anonymous if old else {})
+        try:
+            with request(self.client, self.deadline, f"creating container {name}"):
+                made = str(self.client.create_container_from_config(body, name)["Id"])
+        except EngineError as error:
+            if error.details["status"] == 409:
+                raise NameConflict(
+                    f"The name {name} was taken by another container in the meantime: run the task again.", name=name
+                ) from error
+            if error.details["status"] == 404 and "image" in error.message.lower():
+                raise ImageNotFound(f"Image {spec.image!r} has vanished from the engine.", image=spec.image) from error
+            raise
+        self.id = made
+        self.undoing(self.discard)
+        for network in spec.networks[1:]:
+            self.connect(made, network.name)
+        return made
+
+    def discard(self, deadline: Deadline) -> None:
+        """Remove the new container, or set it aside when it is to be kept."""
+        if self.kept:
+            return
+        if self.wish.keep_on_failure and self.started_at is not None:
+            self.kept = True
+            if self.decided.current is not None:
+                self.stop(self.id, deadline)
+                self.rename(self.id, self.wish.name + SUFFIX_NEW, deadline)
+            return
+        self.remove(self.id, deadline, volumes=True)
+
+    def start(self, container: str, deadline: Deadline) -> None:
+        if container == self.id:
+            self.started_at = time.monotonic()
+        try:
+            self.post("start", container, deadline, f"starting container {self.wish.name}")
+        except EngineError as error:
+            taken = _PORT_TAKEN.search(error.message)
+            if taken:
+                raise self.port_taken(taken["ip"], int(taken["port"])) from error
+            why = error.message.partition(": ")[2] or error.message  # without who refused what: that is told here
+            raise ContainerFailed(f"Container {self.wish.name} cannot be started: {why}", logs=[]) from error
+
+    def stop(self, container: str, deadline: Deadline) -> None:
+        """Stop with the container's own patience, bounded by the deadline."""
+        patience = self.wish.stop_timeout
+        if patience is None and self.decided.current is not None:
+            patience = self.decided.current.fields["stop_timeout"]
+        patience = _ENGINES_STOP_TIMEOUT if patience is None else patience
+        # A second for the kill that follows, and for the answer.
+        seconds = max(0, min(patience, int(deadline.check(f"stopping container {self.wish.name}")) - 1))
+        self.post("stop", container, deadline, f"stopping container {self.wish.name}", t=seconds)
+
+    def rename(self, container: str, name: str, deadline: Deadline) -> None:
+        self.post("rename", container, deadline, f"renaming a container to {name}", name=name)
+
+    def rename_back(self, container: str, name: str, deadline: Deadline) -> None:
+        """Rename, unless it has the name: whether a request that failed was carried out is not known."""
+        found = observe.container(self.client, container, deadline)
+        if found is not None and found.name != name:
+            self.rename(container, name, deadline)
+
+    def post(self, verb: str, container: str, deadline: Deadline, doing: str, **parameters: Any) -> None:
+        with request(self.client, deadline, doing):
+            url = self.client._url("/containers/{0}/" + verb, container)
+            self.client._raise_for_status(self.client._post(url, params=parameters))
+
+    def update(self, container: str, changes: Any, deadline: Deadline) -> None:
+        with request(self.client, deadline, f"updating container {self.wish.name}"):
+            url = self.client._url("/containers/{0}/update", container)
+            self.client._raise_for_status(self.client._post_json(url, data=bodies.update(changes)))
+
+    def remove(self, container: str, deadline: Deadline, volumes: bool = False) -> None:
+        path = f"/containers/{container}?force=1" + ("&v=1" if volumes else "")
+        self.delete(path, f"removing container {self.wish.name}", deadline)
+
+    def delete(self, path: str, doing: str, deadline: Deadline) -> None:
+        """Remove something; that it is gone already is as good."""
+        try:
+            with request(self.client, deadline, doing):
+                self.client._raise_for_status(self.client._delete(self.client._url(path)))
+        except EngineError as error:
+            if error.details["status"] != 404:
+                raise
+
+    def port_taken(self, ip: str, port: int) -> PortTaken:
+        """Who has the port."""
+        with request(self.client, Deadline(_GRACE), "looking for the holder of a port"):
+            running = self.client.containers()
+        for container in running:
+            for published in container.get("Ports") or ():
+                if published.get("PublicPort") == port and values.meet(published.get("IP") or "", ip):
+                    holder = container["Names"][0].lstrip("/")
+                    return PortTaken(
+                        f"Port {port} for container {self.wish.name} is taken by container {holder}: stop that one, or"
+                        " choose another port.",
+                        port=port,
+                        holder=holder,
+                    )
+        return PortTaken(
+            f"Port {port} for container {self.wish.name} is taken by a process on the engine's host, not by a container"
+            " (`ss -ltnp` there shows it): stop that one, or choose another port.",
+            port=port,
+            holder=None,
+        )

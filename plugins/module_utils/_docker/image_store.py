@@ -1,0 +1,188 @@
+# Copyright (c) 2026, the howdah.postgresql authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Images on an engine: looking, pulling, tagging, removing.
+
+This module util is PRIVATE to the collection: it may change without notice.
+"""
+from __future__ import annotations
+
+import queue
+import threading
+from typing import TYPE_CHECKING, Any, Iterable, Iterator, Mapping, Sequence
+
+from .._core.deadline import Deadline
+from .._core.errors import DeadlineExceeded, EngineError, HowdahError, ImageInUse, ImageNotFound
+from .build_plan import Observed, Removal, Request
+from .client import request
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+
+def bounded(lines: Iterable[Any], client: APIClient, deadline: Deadline, doing: str) -> Iterator[Any]:
+    """Iterate over an engine's answer with an exact deadline.
+
+    The SDK's own time limit starts anew with every chunk that arrives. A thread reads; when this
+    iterator is left early, the process ends or the engine notices the closed connection.
+
+    :raises DeadlineExceeded: when the deadline hits between two items.
+    :raises HowdahError: what the connection raised, see :func:`client.request`.
+    """
+    items: queue.Queue[Any] = queue.Queue()
+    end = object()
+
+    def read() -> None:
+        try:
+            with request(client, deadline, doing):
+                for item in lines:
+                    items.put(item)
+        except HowdahError as error:
+            items.put(error)
+        finally:
+            items.put(end)
+
+    threading.Thread(target=read, name="howdah-reader", daemon=True).start()
+    while True:
+        try:
+            item = items.get(timeout=deadline.check(doing))
+        except queue.Empty:
+            continue  # the deadline has passed: check() says so
+        if item is end:
+            return
+        if isinstance(item, HowdahError):
+            raise item
+        yield item
+
+
+def image_id(client: APIClient, deadline: Deadline, name: str) -> str | None:
+    """The ID of the image called so, or None."""
+    found = inspect(client, deadline, name)
+    return str(found["Id"]) if found else None
+
+
+def inspect(client: APIClient, deadline: Deadline, name: str) -> Mapping[str, Any] | None:
+    """The engine's description of an image, or None."""
+    try:
+        with request(client, deadline, f"looking for the image {name}"):
+            found: Mapping[str, Any] = client.inspect_image(name)
+            return found
+    except EngineError as error:
+        if error.details.get("status") == 404:
+            return None
+        raise
+
+
+def observe(client: APIClient, deadline: Deadline, wanted: Request, ask_registry: bool) -> Observed:
+    """What the engine has of the wanted image and of what it is built upon.
+
+    :param ask_registry: whether to compare the bases with their registries.
+    """
+    found = {name: inspect(client, deadline, name) for name in wanted.names}
+    main = found[wanted.names[0]] or {}
+    outdated: list[str] = []
+    bases: dict[str, str | None] = {}
+    for base in wanted.sources.bases:
+        here = inspect(client, deadline, base)
+        bases[base] = str(here["Id"]) if here else None
+        if here and ask_registry and _is_outdated(client, deadline, base, here):
+            outdated.append(base)
+    return Observed(
+        {name: str(image["Id"]) if image else None for name, image in found.items()},
+        (main.get("Config") or {}).get("Labels") or {},
+        bases,
+        tuple(outdated),
+    )
+
+
+def observe_removal(client: APIClient, deadline: Deadline, names: Sequence[str]) -> Removal:
+    """What the engine has of images that shall go, and who uses them."""
+    found = {name: inspect(client, deadline, name) for name in names}
+    here = {str(image["Id"]): image for image in found.values() if image}
+    users: dict[str, list[str]] = {}
+    for image in here:
+        with request(client, deadline, "looking for containers that use the image"):
+            containers = client.containers(all=True, filters={"ancestor": image})
+        # The filter also finds containers of images built upon this one: those do not need its name.
+        users[image] = sorted(each["Names"][0].lstrip("/") for each in containers if each["ImageID"] == image)
+    return Removal(
+        {name: str(image["Id"]) if image else None for name, image in found.items()},
+        {image: tuple(about.get("RepoTags") or ()) for image, about in here.items()},
+        users,
+    )
+
+
+def pull(client: APIClient, deadline: Deadline, name: str) -> None:
+    """Pull an image within the deadline.
+
+    :raises ImageNotFound: when the registry cannot be reached or does not have it.
+    """
+    error = ""
+
+    def messages() -> Iterator[Any]:
+        # Begins in the reading thread: the engine keeps silent until the registry answers.
+        yield from client.pull(name, stream=True, decode=True)
+
+    try:
+        for message in bounded(messages(), client, deadline, f"pulling {name}"):
+            error = message.get("error") or error
+    except EngineError as refused:
+        error = refused.message
+    if error:
+        raise ImageNotFound(
+            f"The image {name} is not on the engine and cannot be pulled: {error}. Without a registry, the role"
+            " howdah.postgresql.image bootstraps debian:<suite> from the host's Debian mirror; for other images,"
+            " load them first.",
+            image=name,
+        )
+
+
+def tag(client: APIClient, deadline: Deadline, image: str, name: str) -> None:
+    """Give an image a further name."""
+    repository, _separator, label = name.rpartition(":")
+    with request(client, deadline, f"tagging {name}"):
+        client.tag(image, repository, label, force=True)
+
+
+def remove(client: APIClient, deadline: Deadline, name: str) -> None:
+    """Remove a name, and the image with its last one.
+
+    :raises ImageInUse: when something began to use it meanwhile.
+    """
+    try:
+        with request(client, deadline, f"removing the image {name}"):
+            client.remove_image(name)
+    except EngineError as error:
+        status = error.details.get("status")
+        if status == 409:
+            raise ImageInUse(f"The image {name} cannot be removed: {error.message}") from error
+        if status != 404:
+            raise
+
+
+def remove_superseded(client: APIClient, deadline: Deadline, image: str) -> None:
+    """Remove an image that a build has taken the name from, unless something still needs it.
+
+    Best effort: the build has succeeded, and an image that stays costs nothing but room.
+    """
+    try:
+        about = inspect(client, deadline, image)
+        if about and not about.get("RepoTags"):
+            remove(client, deadline, image)
+    except HowdahError:
+        return
+
+
+def _is_outdated(client: APIClient, deadline: Deadline, name: str, here: Mapping[str, Any]) -> bool:
+    try:
+        with request(client, deadline, f"asking the registry for {name}"):
+            remote = client.inspect_distribution(name)["Descriptor"]["digest"]
+    except DeadlineExceeded:
+        raise
+    except EngineError as error:
+        raise ImageNotFound(
+            f"pull is set, but the registry of {name} does not tell of it: {error.message}."
+            " Turn pull off to build upon what the engine has.",
+            image=name,
+        ) from error
+    return not any(digest.endswith("@" + remote) for digest in here.get("RepoDigests") or ())

@@ -1,0 +1,72 @@
+# Copyright (c) 2026, the howdah.postgresql authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The agent: the engine inside the container, for those who may exec into it.
+
+It reads one request, a line of JSON, from its standard input, connects over the Unix socket as
+the container's own user (peer authentication), and writes one line of JSON. Nothing secret is in its
+arguments or environment, and the kernel ends it soon after the request's time limit, come what may:
+an exec cannot be killed from outside.
+
+This module util is PRIVATE to the collection: it may change without notice.
+"""
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from dataclasses import asdict
+from typing import Any, Mapping
+
+from .._core.deadline import Deadline
+from .._core.errors import HowdahError, InvalidInput
+from .engine import Outcome, set_passwords
+from .info import server_info
+from .password import wishes
+from .target import Target
+from .wire import ARRIVAL_SECONDS, GRACE_SECONDS, failure
+
+
+def main() -> int:
+    """Answer the request on standard input; the exit code is 0 whenever there is an answer."""
+    # SIGALRM's default action is the kernel's: it ends this process even when Python does not run.
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGALRM])
+    signal.setitimer(signal.ITIMER_REAL, ARRIVAL_SECONDS)
+    line = sys.stdin.buffer.readline()
+    if not line.endswith(b"\n"):
+        sys.stderr.write("The request, one line of JSON, did not arrive.\n")
+        return 2
+    request = json.loads(line)
+    signal.setitimer(signal.ITIMER_REAL, request["timeout"] + GRACE_SECONDS)
+    sys.stdout.write(json.dumps(answer(request)) + "\n")
+    sys.stdout.flush()
+    return 0
+
+
+def answer(request: Mapping[str, Any]) -> dict[str, Any]:
+    """The answer to a request; see wire.py for the form of both."""
+    outcome = Outcome()
+    try:
+        deadline = Deadline(request["timeout"])
+        target = _target(request)
+        if request["command"] == "info":
+            return {"result": server_info(target, request["settings"], deadline)}
+        if request["command"] != "password":
+            raise InvalidInput(f"The agent in the image does not know the command {request['command']!r}: it is older.")
+        wished = wishes(request["roles"], request["iterations"])
+        set_passwords(target, wished, deadline, request["check"], outcome)
+        return {"result": asdict(outcome)}
+    except HowdahError as error:
+        return {"result": asdict(outcome), "error": failure(error)}
+
+
+def _target(request: Mapping[str, Any]) -> Target:
+    """The container's own server; what the request leaves open, the image's environment says."""
+    return Target(
+        port=request.get("port") or int(os.environ.get("PGPORT", "5432")),
+        socket_dir=os.environ.get("PGHOST", "/var/run/postgresql"),
+        user=request.get("user") or os.environ.get("POSTGRES_USER") or "postgres",
+        dbname=request.get("dbname") or "postgres",
+    )

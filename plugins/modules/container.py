@@ -1,0 +1,437 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the howdah.postgresql authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: container
+short_description: Run a container, exactly as described
+version_added: 1.0.0
+author: ["howdah.postgresql authors (@howdah)"]
+description:
+  - Creates, changes, starts, stops, restarts and removes one container.
+  - Compares what is asked for with what was asked for when the container was made, and with what the engine reports.
+    Both comparisons are exact, so that removed variables, labels, volumes and capabilities are seen, too.
+  - Changes memory, CPUs, the restart policy and networks (but for the first one) of the running container. For
+    anything else the container is replaced - the former one is removed only when the new one serves, and comes
+    back, running, if it does not.
+  - Waits for the container on the engine's events, and fails at once, with its last log lines, when it exits, is
+    restarted by the engine or becomes unhealthy.
+  - A container that was made by other means is taken over as it is, and replaced only where it differs.
+extends_documentation_fragment:
+  - howdah.postgresql.attributes
+  - howdah.postgresql.attributes.docker
+  - howdah.postgresql.docker
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+    details: Values of environment variables whose names tell of secrets (password, token, key and the like) are hidden.
+  idempotent:
+    support: partial
+    details: O(state=restarted) restarts each time.
+options:
+  name:
+    description: Name of the container.
+    type: str
+    required: true
+  image:
+    description:
+      - Name of the image. It must be on the engine.
+      - When the image of that name is another one than the container was made of, the container is replaced,
+        whatever O(drift) says.
+      - Without it only the state of an existing container is changed.
+    type: str
+  state:
+    description: What the container is to be.
+    type: str
+    default: started
+    choices:
+      present: It exists as described. It is not started, and not stopped either.
+      started: It exists as described, and runs.
+      stopped: It exists as described, and does not run.
+      restarted: It exists as described, and has been started anew by this task.
+      absent: It does not exist. Its networks and volumes stay, but for O(remove_volumes).
+  command:
+    description: Command and its arguments. Default is the image's.
+    type: list
+    elements: str
+  env:
+    description:
+      - Environment variables. Values that are not strings or whole numbers must be quoted.
+      - Variables that were removed here are removed from the container, unless they are the image's.
+    type: dict
+  bootstrap_env:
+    description:
+      - Environment variables that are given to the container when it is made, and never compared.
+      - Meant for secrets that count at the first start only. Ansible masks their values wherever they occur in
+        its output, so leave short and common words to O(env).
+    type: dict
+  user:
+    description: User, or user and group, that the container runs as. Default is the image's.
+    type: str
+  hostname:
+    description: Host name inside the container. Default is the engine's choice.
+    type: str
+  ports:
+    description:
+      - Ports to publish, as C([host_ip:]host_port:container_port[/proto]), for example V(5432:5432),
+        V(0.0.0.0:5432:5432) or V([::1]:5432:5432).
+      - Without an address a port is published on 127.0.0.1 only, as published ports bypass the host's firewall.
+    type: list
+    elements: str
+  volumes:
+    description:
+      - Volumes and paths of the host to mount, as C(name_or_/path:/target[:ro]).
+      - Volumes that do not exist are created. Paths must exist.
+      - Volumes that the engine made for the image's C(VOLUME) stay with the container when it is replaced.
+    type: list
+    elements: str
+  tmpfs:
+    description: File systems in memory, as C(/path[:options]), for example V(/run:size=16m,mode=0755).
+    type: list
+    elements: str
+  networks:
+    description:
+      - User networks that the container is attached to, and to no other. Default is the engine's bridge.
+      - Networks that do not exist are created, as bridges.
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description: Name of the network.
+        type: str
+        required: true
+      aliases:
+        description: Further names of the container in that network.
+        type: list
+        elements: str
+      ipv4_address:
+        description: A fixed IPv4 address. The network must exist and have a subnet of its own.
+        type: str
+      ipv6_address:
+        description: A fixed IPv6 address. The network must exist and have an IPv6 subnet of its own.
+        type: str
+  network_mode:
+    description: V(host) for the network of the engine's host, V(none) for no network. Excludes O(networks).
+    type: str
+    choices: [host, none]
+  shm_size:
+    description: Size of C(/dev/shm), for example V(256m). Default is the engine's, mostly 64 MiB.
+    type: str
+  memory:
+    description: Limit of memory, for example V(2g). Default is none.
+    type: str
+  cpus:
+    description: Limit of CPUs, for example V(1.5). Default is none.
+    type: float
+  ulimits:
+    description: Limits of processes, as C(name=soft[:hard]), for example V(nofile=65536).
+    type: list
+    elements: str
+  sysctls:
+    description: Kernel parameters of the container's namespaces.
+    type: dict
+  read_only:
+    description: Whether the root file system is read-only. Default is V(false).
+    type: bool
+  cap_drop:
+    description: Capabilities to drop, or V(ALL).
+    type: list
+    elements: str
+  cap_add:
+    description: Capabilities to add.
+    type: list
+    elements: str
+  security_opt:
+    description: Security options, for example V(no-new-privileges).
+    type: list
+    elements: str
+  init:
+    description: Whether the engine's init runs as process 1. Default is the engine's.
+    type: bool
+  stop_signal:
+    description: Signal that stops the container, for example V(SIGINT). Default is the image's, else SIGTERM.
+    type: str
+  stop_timeout:
+    description:
+      - Seconds from the stop signal to the kill, whoever stops the container. Default is the engine's, 10.
+      - When this module stops the container, what is left of O(timeout) bounds it as well.
+    type: int
+  restart_policy:
+    description: When the engine restarts the container - V(no), V(always), V(unless-stopped) or V(on-failure[:n]).
+      Default is V(no).
+    type: str
+  healthcheck:
+    description: How the engine tells whether the container is healthy. Whatever is not given here is the image's.
+    type: dict
+    suboptions:
+      test:
+        description: A command line for the container's shell, or a list of a program and its arguments.
+        type: raw
+      interval:
+        description: Time between two checks, for example V(5s).
+        type: str
+      timeout:
+        description: Time that a check may take, for example V(3s).
+        type: str
+      retries:
+        description: Number of failed checks in a row that make the container unhealthy.
+        type: int
+      start_period:
+        description: Time after the start during which failed checks do not count, for example V(1m30s).
+        type: str
+      disabled:
+        description: Whether there is no health check, not even the image's.
+        type: bool
+        default: false
+  log_driver:
+    description: Log driver. Default is the engine's.
+    type: str
+  log_options:
+    description: Options of the log driver.
+    type: dict
+  labels:
+    description: Labels.
+    type: dict
+  hosts:
+    description: Further entries of C(/etc/hosts), host name to address.
+    type: dict
+  image_pending:
+    description:
+      - Whether a task before this one builds O(image) anew, and in check mode has only said so.
+      - Counts in check mode only. The container is then planned to be made of the new image, whose ID is not
+        known yet; that the engine does not have the image at all is no failure.
+    type: bool
+    default: false
+  drift:
+    description:
+      - What to do when the container differs from its description although the description is the same
+        as when the container was made, that is, when somebody else changed or made it.
+      - Memory, CPUs, restart policy and networks are always put right.
+    type: str
+    default: recreate
+    choices:
+      recreate: Replace it.
+      warn: Leave it, with a warning.
+      ignore: Leave it.
+  wait:
+    description:
+      - Whether to wait until a container that is to run is healthy or, without a health check, has run for
+        O(stable_for) seconds.
+    type: bool
+    default: true
+  stable_for:
+    description: Seconds that a container without a health check must run.
+    type: float
+    default: 1
+  timeout:
+    description: Limit in seconds for the whole task. Undoing a failed change may take some seconds more.
+    type: float
+    default: 60
+  remove_volumes:
+    description: Names of volumes to remove with O(state=absent). No others are removed.
+    type: list
+    elements: str
+  keep_on_failure:
+    description:
+      - Whether a new container that fails is left for inspection, with its networks and volumes.
+      - When it was to replace another one, it is left stopped, under its name with C(.howdah-new) appended,
+        until the next run of the task.
+    type: bool
+    default: false
+seealso:
+  - module: howdah.postgresql.container_info
+  - module: howdah.postgresql.image
+"""
+
+EXAMPLES = r"""
+- name: A PostgreSQL server
+  howdah.postgresql.container:
+    name: pg1
+    image: howdah/postgresql:15-bookworm
+    ports: ["5432:5432"]
+    volumes: ["pg1-data:/var/lib/postgresql/data"]
+    tmpfs: [/tmp, /run/postgresql]
+    read_only: true
+    cap_drop: [ALL]
+    security_opt: [no-new-privileges]
+    shm_size: 256m
+    restart_policy: unless-stopped
+    stop_timeout: 60
+    bootstrap_env:
+      POSTGRES_PASSWORD: "{{ verifier }}"
+
+- name: Restart it, as it is
+  howdah.postgresql.container:
+    name: pg1
+    state: restarted
+
+- name: Remove it with its data
+  howdah.postgresql.container:
+    name: pg1
+    state: absent
+    remove_volumes: [pg1-data]
+"""
+
+RETURN = r"""
+actions:
+  description: What was done, or would be done in check mode, in order, with the reasons.
+  returned: always
+  type: list
+  elements: str
+  sample: ["recreate container pg1: image"]
+container:
+  description: The container, as M(howdah.postgresql.container_info) returns it. In check mode, as it was before.
+  returned: success
+  type: dict
+  contains:
+    name:
+      description: Its name.
+      type: str
+      returned: always
+    exists:
+      description: Whether it exists. If not, there is nothing but the name besides.
+      type: bool
+      returned: always
+    id:
+      description: Its ID.
+      type: str
+      returned: when it exists
+    state:
+      description: V(created), V(running), V(paused), V(restarting), V(exited) or V(dead).
+      type: str
+      returned: when it exists
+    health:
+      description: V(starting), V(healthy) or V(unhealthy); empty without a health check.
+      type: str
+      returned: when it exists
+ready_after:
+  description: Seconds from the start of the container until it was healthy.
+  returned: when it was started, and waited for
+  type: float
+error:
+  description: Name of the kind of failure, for example V(container_failed), V(port_taken), V(timeout).
+  returned: failure
+  type: str
+code:
+  description: Number of the kind of failure, for example V(1301), V(1302), V(1002).
+  returned: failure
+  type: int
+logs:
+  description: Last log lines of a container that failed. Lines in JSON are returned as severity and message.
+  returned: when a container failed
+  type: list
+  elements: str
+rolled_back:
+  description: Whether a running container was to be replaced, and runs again because the new one failed.
+  returned: when it does
+  type: bool
+exit_code:
+  description: Exit code of a container that failed.
+  returned: when a container exited
+  type: int
+"""
+
+from typing import Any, Mapping
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
+from ansible_collections.howdah.postgresql.plugins.module_utils._docker import container_facts, reconcile, spec
+from ansible_collections.howdah.postgresql.plugins.module_utils._docker.client import (
+    ARGUMENT_SPEC,
+    REQUIRED_TOGETHER,
+    connect,
+)
+from ansible_collections.howdah.postgresql.plugins.module_utils._docker.container_apply import apply, decide
+from ansible_collections.howdah.postgresql.plugins.module_utils._shell import Report, mask, run
+
+_NETWORK: dict[str, Any] = {
+    "name": {"type": "str", "required": True},
+    "aliases": {"type": "list", "elements": "str"},
+    "ipv4_address": {"type": "str"},
+    "ipv6_address": {"type": "str"},
+}
+_HEALTHCHECK: dict[str, Any] = {
+    "test": {"type": "raw"},
+    "interval": {"type": "str"},
+    "timeout": {"type": "str"},
+    "retries": {"type": "int"},
+    "start_period": {"type": "str"},
+    "disabled": {"type": "bool", "default": False},
+}
+_OPTIONS: dict[str, Any] = {
+    **ARGUMENT_SPEC,
+    "name": {"type": "str", "required": True},
+    "image": {"type": "str"},
+    "image_pending": {"type": "bool", "default": False},
+    "state": {
+        "type": "str",
+        "default": "started",
+        "choices": ["present", "started", "stopped", "restarted", "absent"],
+    },
+    "command": {"type": "list", "elements": "str"},
+    "env": {"type": "dict"},
+    "bootstrap_env": {"type": "dict", "no_log": True},
+    "user": {"type": "str"},
+    "hostname": {"type": "str"},
+    "ports": {"type": "list", "elements": "str"},
+    "volumes": {"type": "list", "elements": "str"},
+    "tmpfs": {"type": "list", "elements": "str"},
+    "networks": {"type": "list", "elements": "dict", "options": _NETWORK},
+    "network_mode": {"type": "str", "choices": ["host", "none"]},
+    "shm_size": {"type": "str"},
+    "memory": {"type": "str"},
+    "cpus": {"type": "float"},
+    "ulimits": {"type": "list", "elements": "str"},
+    "sysctls": {"type": "dict"},
+    "read_only": {"type": "bool"},
+    "cap_drop": {"type": "list", "elements": "str"},
+    "cap_add": {"type": "list", "elements": "str"},
+    "security_opt": {"type": "list", "elements": "str"},
+    "init": {"type": "bool"},
+    "stop_signal": {"type": "str"},
+    "stop_timeout": {"type": "int"},
+    "restart_policy": {"type": "str"},
+    "healthcheck": {"type": "dict", "options": _HEALTHCHECK},
+    "log_driver": {"type": "str"},
+    "log_options": {"type": "dict"},
+    "labels": {"type": "dict"},
+    "hosts": {"type": "dict"},
+    "drift": {"type": "str", "default": "recreate", "choices": ["recreate", "warn", "ignore"]},
+    "wait": {"type": "bool", "default": True},
+    "stable_for": {"type": "float", "default": 1},
+    "timeout": {"type": "float", "default": 60},
+    "remove_volumes": {"type": "list", "elements": "str"},
+    "keep_on_failure": {"type": "bool", "default": False},
+}
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=_OPTIONS, required_together=REQUIRED_TOGETHER, supports_check_mode=True)
+
+    def body(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
+        for variable, value in (params["env"] or {}).items():
+            if reconcile.secret_name(str(variable)):
+                mask(module, str(value))
+        wish = spec.parse({**params, "image_pending": params["image_pending"] and module.check_mode})
+        client = connect(params, deadline)
+        observed, decided = decide(client, wish, deadline)
+        report.plan(decided.plan)
+        for warning in decided.warnings:
+            module.warn(warning)
+        container = observed.container
+        if not module.check_mode and (decided.plan.changed or reconcile.must_wait(wish, decided)):
+            applied = apply(client, wish, decided, deadline)
+            container = applied.container
+            if applied.ready_after is not None:
+                report.add(ready_after=round(applied.ready_after, 2))
+        report.add(container=container_facts.facts(wish.name, container))
+
+    run(module, body)
+
+
+if __name__ == "__main__":
+    main()

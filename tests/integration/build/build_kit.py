@@ -1,0 +1,195 @@
+# Copyright (c) 2026, the howdah.postgresql authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the tests of builds share: a playbook's folder, a registry, a look at processes."""
+from __future__ import annotations
+
+import gzip
+import hashlib
+import http.server
+import io
+import json
+import os
+import secrets
+import subprocess
+import sys
+import tarfile
+import time
+from pathlib import Path
+from typing import Any
+
+import docker
+
+HERE = Path(__file__).parent
+DOCKERFILE = """\
+ARG BASE=debian:bookworm
+FROM $BASE AS work
+ARG BUST=none
+RUN echo "bust $BUST" > /bust
+FROM scratch
+COPY --from=work /bust /bust
+COPY . /
+"""
+
+
+class Site:
+    """A playbook's folder with a build context; runs one task at a time."""
+
+    def __init__(self, folder: Path, engine: docker.APIClient) -> None:
+        self.folder = folder
+        self.engine = engine
+        self.context = folder / "context"
+        self.context.mkdir()
+        (self.context / "Dockerfile").write_text(DOCKERFILE)
+        (self.context / "hello").write_text("hello")
+        self.name = f"howdah-build-{secrets.token_hex(4)}:1"
+        self.names = [self.name]
+        self.bust = secrets.token_hex(4)
+        self.local_tmp = folder / "tmp"
+        self.interrupted = False  # Ansible then leaves the module itself behind, whatever module it is
+
+    def write(self, *tasks: dict[str, Any]) -> Path:
+        """Write a playbook with a task for each set of options; keywords of tasks may stand among them."""
+        play = []
+        for options in tasks:
+            task = {"name": self.name, "path": "context", "args": {"BUST": self.bust}, **options}
+            task["labels"] = {**task.get("labels", {}), "howdah-build": self.name}
+            keywords = {key: task.pop(key) for key in ("check_mode", "no_log") if key in task}
+            play.append({"howdah.postgresql.image": task, "ignore_errors": len(tasks) > 1, **keywords})
+        file = self.folder / "play.json"
+        file.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": play}]))
+        return file
+
+    def command(self, *arguments: str, connection: str = "local") -> list[str]:
+        (self.folder / "inventory").write_text(
+            f"node ansible_connection={connection} ansible_python_interpreter={sys.executable}"
+            f" ansible_remote_tmp={self.folder}/remote ansible_async_dir={self.folder}/async\n"
+        )
+        return [
+            str(Path(sys.executable).with_name("ansible-playbook")), "-i", str(self.folder / "inventory"), *arguments
+        ]
+
+    def environment(self, callback: str = "ansible.builtin.default") -> dict[str, str]:
+        return {
+            **os.environ,
+            "ANSIBLE_LOCAL_TEMP": str(self.local_tmp),
+            "ANSIBLE_CONNECTION_PLUGINS": str(HERE / "connection_plugins"),
+            "ANSIBLE_CALLBACK_PLUGINS": str(HERE / "callback_plugins"),
+            "ANSIBLE_STDOUT_CALLBACK": callback,
+            "ANSIBLE_NOCOLOR": "1",
+        }
+
+    def text(self, *arguments: str, connection: str = "local", **options: Any) -> str:
+        done = subprocess.run(
+            self.command(str(self.write(options)), *arguments, connection=connection), cwd=self.folder, check=False,
+            env=self.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60,
+        )
+        return done.stdout
+
+    def run(self, *arguments: str, connection: str = "local", **options: Any) -> dict[str, Any]:
+        return self.results(options, arguments=arguments, connection=connection)[0]
+
+    def results(
+        self, *tasks: dict[str, Any], arguments: tuple[str, ...] = (), connection: str = "local"
+    ) -> list[dict[str, Any]]:
+        done = subprocess.run(
+            self.command(str(self.write(*tasks)), *arguments, connection=connection), cwd=self.folder, check=False,
+            env=self.environment("result_only"), capture_output=True, text=True, timeout=60,
+        )
+        lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
+        assert len(lines) == len(tasks), done.stdout + done.stderr
+        return [json.loads(line[len("RESULT "):]) for line in lines]
+
+    def image(self, name: str | None = None) -> dict[str, Any] | None:
+        try:
+            found: dict[str, Any] = self.engine.inspect_image(name or self.name)
+        except docker.errors.ImageNotFound:
+            return None
+        return found
+
+    def leftovers(self) -> list[str]:
+        """Files that outlive a task; an empty list is what everybody wants."""
+        return [
+            str(path.relative_to(self.folder))
+            for root in ("tmp", "remote", "async")
+            for path in (self.folder / root).rglob("*")
+            if not path.is_dir() and not (self.interrupted and path.name.startswith("AnsiballZ_"))
+        ]
+
+
+def processes(needle: str) -> list[str]:
+    """Command lines of this machine's processes that hold the text."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = path.read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+        except OSError:
+            continue
+        if needle in line and "ansible" not in line:
+            found.append(line)
+    return found
+
+
+def wait_until_gone(needle: str) -> None:
+    for _try in range(50):
+        if not processes(needle):
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"still running: {processes(needle)}")
+
+
+class Registry(http.server.ThreadingHTTPServer):
+    """A registry on this machine that holds one image, made of nothing but one file."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), RegistryHandler)
+        self.blobs: dict[str, bytes] = {}
+        self.image = f"127.0.0.1:{self.server_address[1]}/howdah-build-base:1"
+
+    def hold(self, content: str) -> None:
+        """Put another image in the place of the former one."""
+        layer = io.BytesIO()
+        with tarfile.open(fileobj=layer, mode="w") as tar:
+            info = tarfile.TarInfo("bust")
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content.encode()))
+        packed = gzip.compress(layer.getvalue(), mtime=0)
+        diff_id = "sha256:" + hashlib.sha256(layer.getvalue()).hexdigest()
+        system = {"type": "layers", "diff_ids": [diff_id]}
+        config = {"architecture": "amd64", "os": "linux", "config": {}, "rootfs": system}
+        self.blobs["manifest"] = json.dumps({
+            "schemaVersion": 2,
+            "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
+            "config": self._blob("application/vnd.docker.container.image.v1+json", json.dumps(config).encode()),
+            "layers": [self._blob("application/vnd.docker.image.rootfs.diff.tar.gzip", packed)],
+        }).encode()
+        self._blob("", self.blobs["manifest"])
+
+    def _blob(self, kind: str, content: bytes) -> dict[str, Any]:
+        digest = "sha256:" + hashlib.sha256(content).hexdigest()
+        self.blobs[digest] = content
+        return {"mediaType": kind, "size": len(content), "digest": digest}
+
+
+class RegistryHandler(http.server.BaseHTTPRequestHandler):
+    """As much of the registry's protocol as a pull needs."""
+
+    server: Registry
+
+    def do_GET(self) -> None:
+        name = self.path.rpartition("/")[2]
+        content = b"{}" if self.path == "/v2/" else self.server.blobs.get(name if ":" in name else "manifest")
+        self.send_response(404 if content is None else 200)
+        is_manifest = "/manifests/" in self.path
+        kind = "application/vnd.docker.distribution.manifest.v2+json" if is_manifest else "application/octet-stream"
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(content or b"")))
+        self.send_header("Docker-Content-Digest", "sha256:" + hashlib.sha256(content or b"").hexdigest())
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(content or b"")
+
+    do_HEAD = do_GET
+
+    def log_message(self, *_unused: Any) -> None:
+        """Nothing: the test tells."""

@@ -1,0 +1,137 @@
+# Copyright (c) 2026, the howdah.postgresql authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The modules as users run them: what Ansible prints, and what must appear nowhere."""
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+# A marker that no program makes by itself.
+CANARY = "canary-" + secrets.token_hex(8)
+
+
+@pytest.fixture
+def ansible(tmp_path):
+    """Runs a module once for each arguments, in one playbook; returns the results, and all that was printed."""
+
+    def run(module, *calls, options=()):
+        # In files: what is in a command line is anybody's to read.
+        variables = tmp_path / "variables.json"
+        variables.write_text(json.dumps({"calls": calls, "ansible_python_interpreter": sys.executable}))
+        tasks = []
+        for index in range(len(calls)):
+            out = {"content": f"{{{{ out{index} | to_json }}}}", "dest": str(tmp_path / str(index))}
+            tasks += [
+                {"register": f"out{index}", "ignore_errors": True, module: f"{{{{ calls[{index}] }}}}"},
+                {"ansible.builtin.copy": out, "diff": False, "check_mode": False},
+            ]
+        playbook = tmp_path / "play.json"
+        playbook.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]))
+        environ = {**os.environ, "ANSIBLE_INJECT_FACT_VARS": "False", "ANSIBLE_LOCALHOST_WARNING": "False"}
+        command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", "localhost,", "-c", "local"]
+        command += ["-e", f"@{variables}", *options, str(playbook)]
+        done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        results = [json.loads((tmp_path / str(index)).read_text()) for index in range(len(calls))]
+        return results, done.stdout + done.stderr
+
+    return run
+
+
+@pytest.fixture
+def login(server):
+    return {"login_host": ["127.0.0.1"], "login_port": server.port, "login_password": server.password}
+
+
+@pytest.fixture
+def silent():
+    """A server that accepts, and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+
+
+MODULE = "howdah.postgresql.password"
+
+
+def test_the_canary_is_nowhere(server, role, ansible, login, silent):
+    """Set, changed, unchanged, refused and timed out, at the highest verbosity that people use."""
+    wish = {"name": role, "password": CANARY}
+    expected = [
+        ({**login, **wish}, True, None),
+        ({**login, **wish}, False, None),
+        ({**login, "roles": [wish]}, False, None),
+        ({**login, "roles": [{"name": role, "password": CANARY + "2"}]}, True, None),
+        ({**login, "name": "nobody here", "password": CANARY}, False, 1404),
+        ({**login, **wish, "login_password": CANARY}, False, 1401),
+        ({**login, "name": role, "verifier": CANARY}, False, 1406),
+        ({"container": server.container, **wish}, True, None),
+        ({"container": server.container, "name": "nobody here", "password": CANARY}, False, 1404),
+        ({**wish, "login_host": [silent], "timeout": 0.5}, False, 1410),
+    ]
+    calls = [arguments for arguments, _changed, _code in expected]
+    results, printed = ansible(MODULE, *calls, options=["-vvv", "--diff"])
+    told = [(result["changed"], result.get("code")) for result in results]
+    assert told == [(changed, code) for _arguments, changed, code in expected]
+    printed += json.dumps(results)
+    assert "set password of role" in printed and "salt" in printed
+    assert [line for line in printed.splitlines() if CANARY in line] == []
+    assert "SCRAM-SHA-256$" not in printed
+    assert CANARY not in server.logs()
+    assert not any(CANARY in query for (query,) in server.sql("SELECT query FROM pg_stat_statements"))
+    assert CANARY not in json.dumps(server.client.inspect_container(server.container))
+
+
+def test_check_mode_equals_the_run(role, ansible, login):
+    arguments = {**login, "name": role, "password": "secret-of-role"}
+    (planned,), shown = ansible(MODULE, arguments, options=["--check", "--diff"])
+    (done, after), printed = ansible(MODULE, arguments, arguments, options=["--diff"])
+    assert planned["changed"] and planned["diff"] == done["diff"] and planned["actions"] == done["actions"]
+    assert f'"{role}": "none"' in shown and f'"{role}": "scram-sha-256, 4096 iterations, new salt"' in printed
+    assert not after["changed"] and after["diff"]["before"] == after["diff"]["after"]
+
+
+def test_a_password_of_one_character_leaves_the_number(ansible, login):
+    """It is masked wherever it occurs; names suffer, numbers do not."""
+    (result,), _printed = ansible(MODULE, {**login, "name": "nobody here", "password": "e"})
+    assert result["code"] == 1404 and "e" not in result["error"]
+
+
+def test_server_info(server, ansible, login):
+    asked = {"settings": ["log_statement", "no_such"]}
+    results, _printed = ansible(
+        "howdah.postgresql.server_info",
+        {**login, **asked},
+        {"container": server.container, **asked},
+        {**login, "login_password": "wrong-password"},
+    )
+    identifier = str(server.sql("SELECT system_identifier FROM pg_control_system()")[0][0])
+    for result in results[:2]:
+        assert result["settings"] == {"log_statement": "all", "no_such": None} and not result["changed"]
+        assert result["version_num"] >= 150000 and result["login_role"] == "postgres" and not result["in_recovery"]
+        assert "postgres" in [database["name"] for database in result["databases"]]
+        assert result["system_identifier"] == identifier
+    assert results[2]["code"] == 1401
+
+
+def test_bad_options(ansible, login):
+    one = {"name": "x", "password": "p"}
+    wrong = [
+        {"name": "x"},
+        {**one, "verifier": "v"},
+        {**one, "roles": []},
+        {"roles": [one, one]},
+        {**one, "container": "c"},
+        {**one, "iterations": 0},
+        {**one, "timeout": 0},
+    ]
+    results, _printed = ansible(MODULE, *[{**login, **each} for each in wrong])
+    assert all(result["failed"] and not result["changed"] for result in results)
+    assert not any("Traceback" in json.dumps(result) for result in results)

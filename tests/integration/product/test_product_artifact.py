@@ -1,0 +1,92 @@
+# Copyright (c) 2026, the howdah.postgresql authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The installed artifact does all of it, with no checkout near: image, server, password, status, removal."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Iterator
+
+import docker
+import pytest
+from conftest import NODE, VOLUME, Site, recap
+
+CHECKOUT = Path(__file__).parents[3]
+IMAGE = "howdah-product-artifact:1"
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A collections folder that holds the built and installed artifact, and nothing else."""
+    folder = tmp_path_factory.mktemp("artifact")
+    target = folder / "collections"
+    # Where ansible-galaxy sees the checkout, it thinks that the collection is installed already.
+    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(target), "PYTHONPATH": ""}
+
+    def galaxy(*arguments: str) -> None:
+        command = [str(Path(sys.executable).with_name("ansible-galaxy")), "collection", *arguments]
+        subprocess.run(command, env=environment, check=True, capture_output=True)
+
+    galaxy("build", "--output-path", str(folder), str(CHECKOUT))
+    (archive,) = folder.glob("howdah-postgresql-*.tar.gz")
+    galaxy("install", "--offline", "-p", str(target), str(archive))
+    return target
+
+
+@pytest.fixture
+def artifact_site(site: Site, installed: Path, docker_client: docker.APIClient) -> Iterator[Site]:
+    """The site, served by the installed artifact; its image is removed afterwards."""
+    site.collections = str(installed)
+    yield site
+    for container in docker_client.containers(all=True, filters={"name": f"^/{NODE}"}):
+        docker_client.remove_container(container["Id"], force=True)
+    if docker_client.images(IMAGE):
+        docker_client.remove_image(IMAGE)
+
+
+def test_from_nothing_to_nothing(artifact_site: Site, docker_client: docker.APIClient) -> None:
+    site = artifact_site
+    names: dict[str, Any] = {"image_name": IMAGE, "server_image": IMAGE}
+
+    first = site.run("site", "-vvv", "--diff", **names)
+    assert first.returncode == 0, first.stdout
+    assert recap(first.stdout)["changed"] == 2  # image and container; the password was set at initialisation
+    (image,) = docker_client.images(IMAGE)
+    container = docker_client.inspect_container(NODE)
+    assert container["Image"] == image["Id"]
+
+    second = site.run("site", "-vvv", "--diff", **names)
+    assert recap(second.stdout) | {"ok": 0, "skipped": 0} == dict.fromkeys(recap(second.stdout), 0)
+    preview = site.run("site", "--check", "--diff", **names)
+    assert recap(preview.stdout)["changed"] == 0
+
+    status = site.run("status", **names)
+    assert status.returncode == 0, status.stdout
+    assert f"{NODE}" in status.stdout
+    query = site.run("status", "-e", "query=nodes[].role", **names)
+    assert '"primary"' in query.stdout
+
+    other = site.run("site", "--diff", "-vvv", password="canary-the-second", **names)
+    assert recap(other.stdout)["changed"] == 1
+    assert docker_client.inspect_container(NODE)["Id"] == container["Id"]
+
+    for done in (first, second, preview, status, query, other):
+        assert site.password not in done.stdout
+        assert "canary-the-second" not in done.stdout
+        assert "SCRAM-SHA-256$" not in done.stdout
+    seen = str(docker_client.inspect_container(NODE)) + str(docker_client.history(IMAGE))
+    assert site.password not in seen
+
+    kept = site.run("destroy", **names)
+    assert recap(kept.stdout)["changed"] == 1
+    assert not docker_client.containers(all=True, filters={"name": f"^/{NODE}$"})
+    assert docker_client.volumes(filters={"name": VOLUME})["Volumes"]
+
+    removed = site.run("destroy", "-e", f"destroy_data={NODE}", **names)
+    assert recap(removed.stdout)["changed"] == 1
+    assert not docker_client.volumes(filters={"name": VOLUME})["Volumes"]
+    assert recap(site.run("destroy", "-e", f"destroy_data={NODE}", **names).stdout)["changed"] == 0

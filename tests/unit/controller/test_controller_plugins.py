@@ -1,0 +1,129 @@
+# Copyright (c) 2026, the howdah.postgresql authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plugins that run on the controller only."""
+from __future__ import annotations
+
+import configparser
+from pathlib import Path
+
+import pytest
+from ansible.errors import AnsibleActionFail, AnsibleFilterError
+from ansible_collections.howdah.postgresql.plugins.action.show import search, table
+from ansible_collections.howdah.postgresql.plugins.filter.build_site import build_site
+from ansible_collections.howdah.postgresql.plugins.filter.one_per_machine import one_per_machine
+from ansible_collections.howdah.postgresql.plugins.lookup.pip_config import option
+
+
+def test_table_aligns_text_left_and_numbers_right() -> None:
+    rows = [{"node": "pg1", "lag": 5}, {"node": "a-long-name", "lag": 1234}]
+    assert table(rows).splitlines() == [
+        "node          lag",
+        "-----------  ----",
+        "pg1             5",
+        "a-long-name  1234",
+    ]
+
+
+def test_table_shows_unknown_values_as_blanks() -> None:
+    assert table([{"node": "pg1", "state": None}]).splitlines()[-1] == "pg1"
+
+
+def test_table_of_nothing_says_so() -> None:
+    assert table([]) == "(nothing)"
+
+
+def test_query_selects() -> None:
+    data = {"nodes": [{"node": "pg1", "state": "running"}, {"node": "pg2", "state": "exited"}]}
+    assert search("nodes[?state != 'running'].node", data) == ["pg2"]
+
+
+def test_wrong_query_is_named() -> None:
+    with pytest.raises(AnsibleActionFail, match=r"'nodes\[' is no JMESPath expression"):
+        search("nodes[", {})
+
+
+@pytest.mark.parametrize(
+    ("hostvars", "expected"),
+    [
+        pytest.param(
+            {"pg1": {"ansible_connection": "local"}, "pg2": {"ansible_connection": "local"}}, ["pg1"], id="one laptop"
+        ),
+        pytest.param({"pg1": {"ansible_host": "a"}, "pg2": {"ansible_host": "b"}}, ["pg1", "pg2"], id="two machines"),
+        pytest.param(
+            {"pg1": {"ansible_host": "a"}, "pg2": {"ansible_host": "a"}}, ["pg1"], id="two nodes on one machine"
+        ),
+        pytest.param(
+            {
+                "pg1": {"ansible_connection": "local", "docker_host": "unix:///run/h1.sock"},
+                "pg2": {"ansible_connection": "local", "docker_host": "unix:///run/h2.sock"},
+                "pg3": {"ansible_connection": "local", "docker_host": "unix:///run/h1.sock"},
+            },
+            ["pg1", "pg2"],
+            id="two engines on one machine",
+        ),
+        pytest.param({"pg1": {}, "pg2": {}}, ["pg1", "pg2"], id="the name is the address"),
+    ],
+)
+def test_one_host_stands_for_each_engine(hostvars: dict[str, dict[str, str]], expected: list[str]) -> None:
+    assert one_per_machine(list(hostvars), hostvars) == expected
+
+
+def test_pip_environment_wins_over_files(tmp_path: Path) -> None:
+    file = tmp_path / ".config" / "pip" / "pip.conf"
+    file.parent.mkdir(parents=True)
+    file.write_text("[global]\ncert = /from/file\nindex-url = https://from.file/simple\n")
+    environ = {"HOME": str(tmp_path), "PIP_CERT": "/from/environment"}
+    assert option("cert", environ) == "/from/environment"
+    assert option("index-url", environ) == "https://from.file/simple"
+
+
+def test_pip_option_that_is_not_set_is_empty(tmp_path: Path) -> None:
+    assert option("a-name-that-no-pip-knows", {"HOME": str(tmp_path)}) == ""
+
+
+def test_pip_configuration_that_is_broken_is_an_error(tmp_path: Path) -> None:
+    file = tmp_path / "pip.conf"
+    file.write_text("no section\n")
+    with pytest.raises(configparser.Error):
+        option("cert", {"HOME": str(tmp_path), "PIP_CONFIG_FILE": str(file)})
+
+
+REPOSITORY = {
+    "name": "extra",
+    "uris": ["https://apt.example.com/debian"],
+    "suites": ["bookworm"],
+    "components": ["main"],
+}
+
+
+def test_repository_becomes_source_key_and_packages() -> None:
+    files = build_site([{**REPOSITORY, "key": "/keys/extra.asc", "packages": ["postgresql-15-extra"]}])
+    by_path = {file["path"]: file for file in files}
+    source = by_path["image/site/apt/extra.sources"]["content"].splitlines()
+    assert "URIs: https://apt.example.com/debian" in source
+    assert "Signed-By: /run/site/apt/extra.asc" in source
+    assert by_path["image/site/apt/extra.asc"]["src"] == "/keys/extra.asc"
+    assert by_path["image/site/apt/extra.packages"]["content"] == "postgresql-15-extra\n"
+
+
+def test_binary_key_is_named_so() -> None:
+    assert "image/site/apt/extra.gpg" in [file["path"] for file in build_site([{**REPOSITORY, "key": "/keys/k"}])]
+
+
+def test_repository_without_key_is_refused_unless_trusted() -> None:
+    with pytest.raises(AnsibleFilterError, match="'extra' has no key"):
+        build_site([REPOSITORY])
+    files = build_site([{**REPOSITORY, "trusted": True}])
+    assert "Trusted: yes" in files[0]["content"]
+
+
+def test_site_without_anything_particular_adds_nothing() -> None:
+    assert build_site([]) == []
+
+
+def test_wheelhouse_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.whl").touch()
+    assert [file["path"] for file in build_site([], wheelhouse=str(tmp_path))] == ["image/site/wheelhouse/a.whl"]
+    with pytest.raises(AnsibleFilterError, match="missing"):
+        build_site([], wheelhouse=str(tmp_path / "missing"))

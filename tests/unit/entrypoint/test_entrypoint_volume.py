@@ -1,0 +1,199 @@
+# Copyright (c) 2026, the howdah.postgresql authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where the cluster is, what survives a kill, what was applied last, and how raw lines become JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from howdah._postgres.scram import Verifier
+from howdah.entrypoint import journal, layout, lines, question, record, runtime
+from howdah.entrypoint.faults import Refused
+from howdah.entrypoint.logs import Log
+
+ROOT = "/v"
+
+
+def _volume(own: str | None = "/v/15", **versions: str) -> layout.Volume:
+    found = {ROOT if name == "root" else f"{ROOT}/{name}": version for name, version in versions.items()}
+    return layout.Volume(ROOT, own, "15", found)
+
+
+@pytest.mark.parametrize(
+    ("volume", "expected"),
+    [
+        (_volume(), "/v/15"),
+        (_volume(**{"15": "15"}), "/v/15"),
+        (_volume(root="15"), "/v"),
+        (_volume(**{"14": "14", "15": "15"}), "/v/15"),
+        (_volume(own=None), "/v"),
+        (_volume(own=None, root="15"), "/v"),
+    ],
+)
+def test_the_cluster_is_found(volume: layout.Volume, expected: str) -> None:
+    assert layout.choose(volume) == expected
+
+
+@pytest.mark.parametrize(
+    ("volume", "event"),
+    [
+        (_volume(root="14"), "wrong_major"),
+        (_volume(**{"14": "14"}), "wrong_major"),
+        (_volume(**{"15": "16"}), "wrong_major"),
+        (_volume(root="14", **{"15": "15"}), "wrong_major"),
+        (_volume(root="15", **{"15": "15"}), "two_clusters"),
+        (_volume(pgdata="15"), "cluster_elsewhere"),
+        (_volume(own=None, **{"15": "15"}), "cluster_elsewhere"),
+        (_volume(own=None, root="9.6"), "wrong_major"),
+    ],
+)
+def test_a_cluster_that_cannot_run_is_refused_and_never_overlooked(volume: layout.Volume, event: str) -> None:
+    with pytest.raises(Refused) as refusal:
+        layout.choose(volume)
+    assert [fault.event for fault in refusal.value.faults] == [event]
+
+
+def test_clusters_are_found_at_the_root_and_one_level_below(tmp_path: Path) -> None:
+    (tmp_path / "pgdata").mkdir()
+    (tmp_path / "pgdata/PG_VERSION").write_text("15\n")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty/PG_VERSION").write_text("")
+    seen = layout.observe(None, "15", str(tmp_path))
+    assert (seen.root, seen.own) == (str(tmp_path), f"{tmp_path}/15")
+    assert seen.versions == {f"{tmp_path}/pgdata": "15"}
+    assert layout.observe("/elsewhere", "15", str(tmp_path)).own is None
+
+
+def _half_made(tmp_path: Path, staged: bool) -> layout.Layout:
+    """As a kill leaves it in the middle of moving."""
+    place = layout.Layout(str(tmp_path / "15"), staged)
+    os.makedirs(f"{place.build}/base/1")
+    journal.write(place, str(tmp_path / "wal"), moving=staged)
+    if staged:
+        os.mkdir(f"{place.pgdata}/global")
+        Path(f"{place.pgdata}/postmaster.pid").touch()  # the server's, while init scripts run
+    os.makedirs(tmp_path / "wal/archive_status")
+    Path(f"{place.pgdata}/PG_VERSION").write_text("15\n")
+    return place
+
+
+@pytest.mark.parametrize("staged", [False, True])
+def test_what_a_kill_left_is_removed_and_nothing_else(tmp_path: Path, staged: bool) -> None:
+    place = _half_made(tmp_path, staged)
+    mine = tmp_path / "15/lost+found" if staged else tmp_path / "other"
+    mine.mkdir()
+    journal.clean(place)
+    assert mine.is_dir()
+    assert not layout.is_cluster(place.pgdata)
+    assert os.listdir(tmp_path / "wal") == []
+    assert journal.pending(place) is None
+    left = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*"))
+    assert left == (["15", "15/lost+found", "wal"] if staged else ["other", "wal"])
+
+
+def test_before_the_move_the_mount_is_left_alone(tmp_path: Path) -> None:
+    place = layout.Layout(str(tmp_path), True)
+    os.mkdir(place.build)
+    journal.write(place, None, moving=False)
+    (tmp_path / "mine").touch()
+    journal.clean(place)
+    assert os.listdir(tmp_path) == ["mine"]
+
+
+def test_without_a_journal_nothing_is_removed(tmp_path: Path) -> None:
+    place = layout.Layout(str(tmp_path / "15"), False)
+    (tmp_path / "15").mkdir()
+    (tmp_path / "15/PG_VERSION").write_text("15\n")
+    journal.clean(place)
+    assert layout.is_cluster(place.pgdata)
+
+
+def test_one_lock_a_cluster(tmp_path: Path) -> None:
+    place = layout.Layout(str(tmp_path / "15"), False)
+    held = journal.lock(place)
+    assert os.get_inheritable(held)
+    with pytest.raises(Refused, match="Another container"):
+        journal.lock(place)
+    os.close(held)
+    os.close(journal.lock(place))
+
+
+def test_a_last_applied_value_is_known_again(tmp_path: Path) -> None:
+    verifier = str(Verifier.derive("pass"))
+    entry = record.Record("boss", verifier)
+    record.write(str(tmp_path), entry)
+    assert record.read(str(tmp_path)) == entry
+    assert (tmp_path / record.NAME).stat().st_mode & 0o777 == 0o600
+    assert record.is_applied(entry, "boss", "pass", False)
+    assert record.is_applied(entry, "boss", verifier, True)
+    assert not record.is_applied(entry, "boss", "other", False)
+    assert not record.is_applied(entry, "boss", str(Verifier.derive("pass")), True)
+    assert not record.is_applied(entry, "other", "pass", False)
+    assert not record.is_applied(record.Record("boss", None), "boss", "pass", False)
+
+
+def test_a_cluster_of_others_has_no_record(tmp_path: Path) -> None:
+    assert record.read(str(tmp_path)) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2026-11-23 06:06:03.220 UTC [48] FATAL:  no", ("ERROR", "no")),
+        ("2026-11-23 06:06:03.220 UTC [48] WARNING:  hm", ("WARN", "hm")),
+        ("2026-11-23 06:06:03.220 UTC [48] HINT:  do", ("ERROR", "HINT: do")),
+        ("HINT:  Future log output will appear in x", ("DEBUG", "Future log output will appear in x")),
+        ("cp: cannot stat 'x'", ("WARN", "cp: cannot stat 'x'")),
+    ],
+)
+def test_raw_lines_have_a_level(text: str, expected: tuple[str, str]) -> None:
+    assert lines.classify(text, "ERROR", "WARN") == expected
+
+
+def test_lines_are_put_together_and_all_are_json(capfd: Any) -> None:
+    wrapper = lines.Wrapper(Log("INFO"), "postgres", "WARN")
+    wrapper.feed(b'half a "li')
+    wrapper.feed(b"ne\xff\nDEBUG:  hidden\n\nlast")
+    wrapper.end()
+    found = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    assert [line["message"] for line in found] == ['half a "line\ufffd', "last"]
+    assert {line["component"] for line in found} == {"postgres"}
+    assert list(found[0]) == ["time", "level", "component", "event", "message"]
+
+
+def test_a_line_without_end_does_not_fill_the_memory(capfd: Any) -> None:
+    wrapper = lines.Wrapper(Log("INFO"), "postgres", "WARN")
+    wrapper.feed(b"x" * 70000)
+    assert len(json.loads(capfd.readouterr().err)["message"]) == 70000
+
+
+def test_a_dead_server_is_forgotten_a_foreign_one_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "postmaster.pid"
+    runtime.forget_dead_server(str(tmp_path))
+    monkeypatch.setattr(runtime, "is_live_server", {7: False, 8: True}.__getitem__)
+    file.write_text("8\n")
+    runtime.forget_dead_server(str(tmp_path))
+    assert file.exists()
+    file.write_text("1\n/data\n")
+    with pytest.raises(Refused, match="another image"):
+        runtime.forget_dead_server(str(tmp_path))
+    assert file.exists()
+    file.write_text("7\n/data\n")
+    runtime.forget_dead_server(str(tmp_path))
+    assert not file.exists()
+
+
+def test_a_server_tells_where_it_is(tmp_path: Path) -> None:
+    assert question.running(str(tmp_path)) is None
+    file = tmp_path / "postmaster.pid"
+    file.write_text("7\n/data\n1\n5433\n/run/postgresql\n*\n")
+    assert question.running(str(tmp_path)) is None
+    file.write_text("7\n/data\n1\n5433\n/run/postgresql\n*\n  123 4\nstarting\n")
+    assert question.running(str(tmp_path)) == question.Running(5433, "/run/postgresql", "127.0.0.1", False)
+    file.write_text("7\n/data\n1\n5433\n/run/postgresql\n::1\n  123 4\nready   \n")
+    assert question.running(str(tmp_path)) == question.Running(5433, "/run/postgresql", "::1", True)
