@@ -1,0 +1,112 @@
+# Copyright (c) 2026, the howdah.postgresql authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""bin/quickstart, as a newcomer runs it: first, again, and down."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import subprocess
+from pathlib import Path
+from typing import Iterator
+
+import docker
+import psycopg2
+import pytest
+from conftest import free_port
+
+CHECKOUT = Path(__file__).parents[3]
+NAME = "howdah-product-quickstart"
+VOLUME = f"{NAME}-data"
+TIMEOUT = 300  # seconds
+
+
+class Quickstart:
+    """The command, with its state in a folder of the test's own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self.credentials = folder / "howdah" / f"{NAME}.env"
+        self.command = [str(CHECKOUT / "bin/quickstart"), "--name", NAME, "--port", str(self.port)]
+        self.environment = {**os.environ, "XDG_STATE_HOME": str(folder)}
+
+    def run(self, *arguments: str) -> str:
+        """What it printed; it must succeed."""
+        done = subprocess.run(
+            [*self.command, *arguments],
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=TIMEOUT,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    def answer(self, answer: str, *arguments: str) -> int:
+        """Run it on a terminal of its own, and type an answer; the exit code."""
+        mine, its = pty.openpty()
+        with subprocess.Popen(
+            [*self.command, *arguments], env=self.environment, stdin=its, stdout=subprocess.DEVNULL
+        ) as process:
+            os.close(its)
+            os.write(mine, f"{answer}\n".encode())
+            code = process.wait(TIMEOUT)
+        os.close(mine)
+        return code
+
+
+@pytest.fixture
+def quickstart(tmp_path: Path, docker_client: docker.APIClient, test_image: str) -> Iterator[Quickstart]:
+    """The command; what it made is removed afterwards."""
+    yield Quickstart(tmp_path)
+    for container in docker_client.containers(all=True, filters={"name": f"^/{NAME}"}):
+        docker_client.remove_container(container["Id"], force=True)
+    for volume in docker_client.volumes(filters={"name": VOLUME})["Volumes"] or ():
+        docker_client.remove_volume(volume["Name"])
+
+
+def test_up_again_and_down(quickstart: Quickstart, docker_client: docker.APIClient) -> None:
+    first = quickstart.run()
+    assert re.search(r"runs in the container .*; the login over TCP took \d+ ms", first)
+    assert re.search(r"From the start of the container until clients can log in: \d", first)
+    assert re.search(r"^localhost +: ok=\d+ +changed=0 ", quickstart.run(), re.MULTILINE)
+
+    lines = quickstart.credentials.read_text().splitlines()
+    assert quickstart.credentials.stat().st_mode & 0o777 == 0o600
+    login = dict(line.split("=", 1) for line in lines)
+    assert login["PGPASSWORD"] not in first
+    psycopg2.connect(
+        host=login["PGHOST"], port=login["PGPORT"], user=login["PGUSER"], password=login["PGPASSWORD"]
+    ).close()
+
+    kept = quickstart.run("--down")
+    assert "The data stay in the volume" in kept
+    assert not docker_client.containers(all=True, filters={"name": f"^/{NAME}"})
+    assert docker_client.volumes(filters={"name": VOLUME})["Volumes"]
+    assert quickstart.credentials.exists()
+
+    assert quickstart.answer("no", "--down") == 0
+    assert docker_client.volumes(filters={"name": VOLUME})["Volumes"]
+    assert quickstart.answer(NAME, "--down") == 0
+    assert not docker_client.volumes(filters={"name": VOLUME})["Volumes"]
+    assert not quickstart.credentials.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "cause"),
+    [
+        (["--name", "a/b"], "'a/b' cannot be the name of a container"),
+        (["--port", "0"], "'0' is no port"),
+        (["--port"], "--port needs a value"),
+        (["--frob"], "does not know the argument '--frob'"),
+    ],
+)
+def test_wrong_arguments(arguments: list[str], cause: str) -> None:
+    done = subprocess.run([CHECKOUT / "bin/quickstart", *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert cause in done.stderr
