@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import Any, Iterator
 
 import docker
+import psycopg2
 import pytest
 from conftest import NODE, VOLUME, Site, recap
 
 CHECKOUT = Path(__file__).parents[3]
 IMAGE = "howdah-product-artifact:1"
+# What shells, SQL, Jinja, JSON and terminals would trip over, in one.
+HOSTILE = "canary-two '\"`id`$(id)$HOME\\ {{ 7*7 }}{% raw %}%s \U0001f418\u202e:'x'\n\ttail "
 
 
 @pytest.fixture(scope="module")
@@ -70,13 +73,17 @@ def test_from_nothing_to_nothing(artifact_site: Site, docker_client: docker.APIC
     query = site.run("status", "-e", "query=nodes[].role", **names)
     assert '"primary"' in query.stdout
 
-    other = site.run("site", "--diff", "-vvv", password="canary-the-second", **names)
+    other = site.run("site", "--diff", "-vvv", password=HOSTILE, **names)
     assert recap(other.stdout)["changed"] == 1
     assert docker_client.inspect_container(NODE)["Id"] == container["Id"]
+    login = {"host": "127.0.0.1", "port": site.port, "user": "postgres"}
+    psycopg2.connect(**login, password=HOSTILE).close()
+    with pytest.raises(psycopg2.OperationalError, match="password authentication failed"):
+        psycopg2.connect(**login, password=site.password)
 
     for done in (first, second, preview, status, query, other):
         assert site.password not in done.stdout
-        assert "canary-the-second" not in done.stdout
+        assert "canary-two" not in done.stdout
         assert "SCRAM-SHA-256$" not in done.stdout
     seen = str(docker_client.inspect_container(NODE)) + str(docker_client.history(IMAGE))
     assert site.password not in seen

@@ -5,9 +5,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 import socket
-from typing import Any, Callable
+import socketserver
+import threading
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any, Callable, Iterator
 
 import docker
 import pytest
@@ -19,6 +24,43 @@ Objects = Callable[[], dict[str, set[str]]]
 def said(output: str) -> str:
     """The output on one line, for messages that are wrapped."""
     return re.sub(r"\s+", " ", output)
+
+
+class OldEngine(BaseHTTPRequestHandler):
+    """What Docker Engine 19.03 says of itself."""
+
+    def do_GET(self) -> None:
+        facts = {"Version": "19.03.15", "ApiVersion": "1.40", "Os": "linux", "Arch": "amd64"}
+        more = {"OperatingSystem": "Debian", "CgroupDriver": "cgroupfs", "Driver": "overlay2", "SecurityOptions": []}
+        body = json.dumps({**facts, **more}).encode()
+        self.send_response(200)
+        self.send_header("Api-Version", "1.40")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def address_string(self) -> str:
+        return "a Unix socket has no address"
+
+    def log_message(self, *arguments: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def old_engine(tmp_path: Path) -> Iterator[str]:
+    """The docker_host of an engine that is too old."""
+    path = tmp_path / "old.sock"
+    with socketserver.UnixStreamServer(str(path), OldEngine) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"unix://{path}"
+        server.shutdown()
+
+
+def test_engine_that_is_too_old(site: Site, old_engine: str) -> None:
+    done = site.run("site", docker_host=old_engine)
+    assert done.returncode != 0
+    assert "The container engine 19.03.15 at unix://" in said(done.stdout)
+    assert "needs 1.41 or newer. Upgrade it to Docker Engine 20.10" in said(done.stdout)
 
 
 @pytest.mark.parametrize(
