@@ -40,16 +40,17 @@ attributes:
       - howdah.postgresql.docker
 """
 
-    # For modules that talk to a PostgreSQL server.
+    # For modules that talk to a PostgreSQL server, directly or through its container's engine.
     POSTGRES = r"""
 options: {}
 attributes:
   action_group:
     description:
-      - Use C(group/howdah.postgresql.all) or C(group/howdah.postgresql.postgres) in C(module_defaults)
-        to set defaults for this module.
+      - Use C(group/howdah.postgresql.all), C(group/howdah.postgresql.docker) or C(group/howdah.postgresql.postgres)
+        in C(module_defaults) to set defaults for this module.
     support: full
     membership:
       - howdah.postgresql.all
+      - howdah.postgresql.docker
       - howdah.postgresql.postgres
 """

@@ -19,6 +19,7 @@ from typing import Any, Iterator
 import pytest
 import yaml
 from ansible_collections.howdah.postgresql.plugins import module_utils
+from ansible_collections.howdah.postgresql.plugins.doc_fragments import attributes
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.errors import HowdahError
 from testrun import artifact, mutants
 from testrun.tree import read_tree
@@ -87,15 +88,30 @@ def test_module_states_its_attributes(module: str) -> None:
     assert {"check_mode", "diff_mode", "idempotent"} <= doc["attributes"].keys()
 
 
+def membership(fragment: str) -> set[str]:
+    """The action groups that a fragment of attributes puts its modules in."""
+    name = fragment.removeprefix(f"{COLLECTION}.attributes").removeprefix(".").upper() or "DOCUMENTATION"
+    text = getattr(attributes.ModuleDocFragment, name)
+    return {group.rpartition(".")[2] for group in yaml.safe_load(text)["attributes"]["action_group"]["membership"]}
+
+
 def test_action_groups_are_what_the_modules_say() -> None:
-    said: dict[str, set[str]] = {"all": set(TREE.modules)}
+    said: dict[str, list[str]] = {}
     for module in TREE.modules:
-        for fragment in documentation(module)["extends_documentation_fragment"]:
-            group = fragment.removeprefix(f"{COLLECTION}.attributes.")
-            if group != fragment:
-                said.setdefault(group, set()).add(module)
-    groups = load("meta/runtime.yml")["action_groups"]
-    assert {name: sorted(members) for name, members in said.items()} == groups
+        fragments = documentation(module)["extends_documentation_fragment"]
+        groups = {group for name in fragments if f"{COLLECTION}.attributes" in name for group in membership(name)}
+        for group in groups:
+            said.setdefault(group, []).append(module)
+    assert said == load("meta/runtime.yml")["action_groups"]
+
+
+def test_defaults_for_the_engine_reach_every_module_that_talks_to_one() -> None:
+    talking = [
+        module
+        for module in TREE.modules
+        if f"{COLLECTION}.docker" in documentation(module)["extends_documentation_fragment"]
+    ]
+    assert talking == load("meta/runtime.yml")["action_groups"]["docker"]
 
 
 # --- Roles ---------------------------------------------------------------------------------------
