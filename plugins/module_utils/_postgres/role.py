@@ -30,6 +30,8 @@ _QUIET = {
     "debug_print_parse": "off",
     "debug_print_rewritten": "off",
     "pg_stat_statements.track_utility": "off",
+    # pg_stat_activity: members of pg_monitor may read it.
+    "track_activities": "off",
     "pg_stat_monitor.pgsm_track_utility": "off",
     "pgaudit.log": "none",
 }
