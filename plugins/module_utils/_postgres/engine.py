@@ -158,8 +158,8 @@ class _Run:
         verifier = new_verifier(wish)
         sql.alter(self.session, wish.role, verifier, deadline)
         self._commit(wish, verifier)
-        current = replace(decision.current, salt_id=verifier.salt_id)
-        return replace(decision, current=current)
+        current = decision.current._replace(salt_id=verifier.salt_id)
+        return decision._replace(current=current)
 
     def _commit(self, wish: Wish, verifier: Verifier) -> None:
         """Commit, and find out what became of it when the answer does not come."""
