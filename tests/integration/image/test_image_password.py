@@ -14,11 +14,13 @@ import pytest
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
 from ansible_collections.howdah.postgresql.plugins.module_utils._postgres.engine import Outcome, set_passwords
 from ansible_collections.howdah.postgresql.plugins.module_utils._postgres.password import Wish
-from ansible_collections.howdah.postgresql.plugins.module_utils._postgres.scram import saslprep
+from ansible_collections.howdah.postgresql.plugins.module_utils._postgres.scram import Verifier, saslprep
 from ansible_collections.howdah.postgresql.plugins.module_utils._postgres.target import Target
 from hostile import HOSTILE, LIKE_A_VERIFIER
 
 DRIVER = Path(__file__).with_name("hostile_driver.py")
+KILLER = Path(__file__).with_name("kill_driver.py")
+VOLUME = "/var/lib/postgresql/data"
 HEALTH = "/opt/container/bin/health"
 
 
@@ -105,3 +107,23 @@ def test_a_time_limit_that_is_none_is_refused(engine: Any, value: str) -> None:
     assert box.wait_exit() == 78
     (message,) = box.errors()
     assert "TIMEOUT_CHANGE_PASSWORD" in message and "from 1 to 300" in message
+
+
+@pytest.mark.parametrize("stride", [pytest.param(1, marks=pytest.mark.full), 9])
+@pytest.mark.parametrize("staged", [False, True], ids=["below-the-mount", "mount-itself"])
+def test_killed_at_any_step_of_initialisation_the_next_start_has_the_password(
+    engine: Any, stride: int, staged: bool
+) -> None:
+    pgdata = VOLUME if staged else f"{VOLUME}/{engine.major}"
+    verifier = str(Verifier.derive("x", iterations=4096))
+    env = {"POSTGRES_PASSWORD": verifier, "POSTGRES_DB": "app", "PGDATA": pgdata, "POSTGRES_INITDB_ARGS": "--no-sync"}
+    box = engine.start(
+        env=env,
+        files={"/opt/killer.py": KILLER.read_bytes()},
+        entrypoint=["/opt/container/venv/bin/python", "-I", "/opt/killer.py", str(stride), pgdata],
+    )
+    assert box.client.wait(box.id, timeout=120)["StatusCode"] == 0
+    answer = json.loads(box.raw_lines(stderr=False)[-1])
+    assert answer["wrong"] == []
+    killed = [where for where in answer["killed"] if where]
+    assert len(killed) >= (10 if stride == 1 else 1) and answer["killed"][-1] == ""
