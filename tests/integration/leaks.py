@@ -218,7 +218,7 @@ def _who(pid: str, cmdline: bytes) -> str:
     inside = _CONTAINER.search(_read(f"/proc/{pid}/cgroup"))
     line = " ".join(word.decode(errors="replace") for word in cmdline.split(b"\0"))
     ours = _PROGRAM.search(line)
-    program = next(filter(None, ours.groups())) if ours else os.path.basename(line.split(" ")[0])
+    program = next(filter(None, ours.groups())) if ours else os.path.basename(line.partition(" ")[0])
     return f"{'a container' if inside else 'the machine'}: {program}"
 
 
