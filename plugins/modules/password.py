@@ -182,6 +182,10 @@ outcome:
   description: V(unknown) if the time limit was reached while the server was committing, and nothing could be read then.
   returned: failure with code 1408
   type: str
+standby:
+  description: Whether the server is a standby. If not, the setting C(default_transaction_read_only) is on.
+  returned: failure with code 1403
+  type: bool
 leader:
   description: The leader, if the standby knows it.
   returned: failure with code 1403, on a standby

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any, Callable, Iterator
 
 import docker
 import pytest
+from leaks import Scan
 
 ENGINE_TIMEOUT = 60  # seconds for one request
 LABEL = "howdah.test"  # whatever a test makes in an engine carries it, or a name that begins with howdah-<area>-
@@ -45,6 +46,12 @@ def test_image(docker_client: docker.APIClient) -> str:
     except docker.errors.ImageNotFound:
         pytest.fail(f"There is no image {name}: `bin/test integration` builds it.", pytrace=False)
     return name
+
+
+@pytest.fixture
+def leaks() -> Callable[..., Scan]:
+    """Scans for secrets: see leaks.py."""
+    return lambda *secrets: Scan(secrets)
 
 
 def _areas() -> list[str]:

@@ -12,28 +12,13 @@ This module util is PRIVATE to the collection: it may change without notice.
 """
 from __future__ import annotations
 
-import re
 import select
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Sequence
 
 from .._core.deadline import Deadline
-from .._core.errors import (
-    AuthenticationFailed,
-    ConcurrentChange,
-    DeadlineExceeded,
-    Forbidden,
-    HowdahError,
-    InvalidInput,
-    MissingLibrary,
-    ReadOnly,
-    RoleMissing,
-    ServerUnreachable,
-    SqlFailed,
-    TimeoutConnect,
-    TimeoutLock,
-)
+from .._core.errors import HowdahError, InvalidInput, MissingLibrary
 from .target import Address, Target, resolve
 
 if TYPE_CHECKING:
@@ -43,26 +28,6 @@ if TYPE_CHECKING:
 
 # After this many seconds without an answer the next address is tried as well.
 _STAGGER = 0.25
-# psycopg2 knows no SQLSTATE of a refused connection, so the server's words must do. What is
-# none of these is a refused login when the server said it (it is FATAL then), else no connection.
-_NOT_READY = re.compile(r"the database system is|too many clients|connection slots|terminating connection")
-_NO_DATABASE = re.compile(r'database ".*" does not exist')
-_REFUSED = re.compile(r"FATAL: |no password supplied|authentication method requirement|server did not complete auth")
-# What libpq says around the cause: where (our messages say it), and a question.
-_AROUND = re.compile(r"connection to server [^\n]*? failed: +|FATAL: +|\s+Is the server running[^\n]*\?")
-
-_BY_SQLSTATE: dict[str, type[HowdahError]] = {
-    "25006": ReadOnly,
-    "40001": ConcurrentChange,
-    "40P01": ConcurrentChange,
-    "42501": Forbidden,
-    "42704": RoleMissing,
-    "55P03": TimeoutLock,
-    "57014": DeadlineExceeded,
-    "57P01": ServerUnreachable,
-    "57P02": ServerUnreachable,
-    "57P03": ServerUnreachable,
-}
 
 
 def libpq_version() -> int:
@@ -111,7 +76,9 @@ class Session:
             _wait(self._connection, deadline, doing)
             return cursor.fetchall() if cursor.description else []
         except psycopg2.Error as error:
-            failure = _statement_failure(error, self.address, deadline, doing)
+            from . import failures
+
+            failure = failures.of_statement(error, self.address, deadline, doing)
         # Out here, for psycopg2's error quotes the statement and must not be in the chain.
         raise failure
 
@@ -143,7 +110,9 @@ def connect(target: Target, deadline: Deadline) -> Session:
     finally:
         search.close_the_others()
     if session is None:
-        raise _no_session(unresolved, search)
+        from .failures import no_session
+
+        raise no_session(unresolved, search.failures, search.silent, deadline)
     return session
 
 
@@ -252,9 +221,11 @@ class _Search:
         except UnicodeEncodeError:
             self.failures[str(address)] = InvalidInput("The login's name or password is not valid Unicode.")
         except psycopg2.ProgrammingError as error:
-            self.failures[str(address)] = InvalidInput(f"The connection's options cannot be used: {_words(error)}")
+            from .failures import words
+
+            self.failures[str(address)] = InvalidInput(f"The connection's options cannot be used: {words(error)}")
         except psycopg2.Error as error:
-            self.failures[str(address)] = _connect_failure(error, target, address)
+            self._failed(error, address)
 
     def _advance(self, attempt: _Attempt) -> Session | None:
         import psycopg2
@@ -264,11 +235,16 @@ class _Search:
                 return None
             session = Session(attempt.connection, attempt.address, bool(attempt.cursor.fetchone()[0]))
         except psycopg2.Error as error:
-            self.failures[str(attempt.address)] = _connect_failure(error, self._target, attempt.address)
+            self._failed(error, attempt.address)
             attempt.connection.close()
             session = None
         self._attempts.remove(attempt)
         return session
+
+    def _failed(self, error: Error, address: Address) -> None:
+        from . import failures
+
+        self.failures[str(address)] = failures.of_login(error, self._target, address)
 
 
 def _ready(attempts: Sequence[_Attempt], seconds: float) -> list[_Attempt]:
@@ -289,65 +265,3 @@ def _wait(connection: Connection, deadline: Deadline, doing: str) -> None:
             return
         left = deadline.check(doing)
         select.select(*(([connection], []) if state == POLL_READ else ([], [connection])), [], left)
-
-
-def _words(error: Error) -> str:
-    """What the server, or libpq, says; never the statement, which may hold a verifier."""
-    primary = error.diag.message_primary
-    text = primary if primary else _AROUND.sub("", str(error).strip())
-    return " ".join(text.split())
-
-
-def _connect_failure(error: Error, target: Target, address: Address) -> HowdahError:
-    said = _words(error)
-    details = {"address": str(address), "server_says": said}
-    if _NO_DATABASE.search(said):
-        return InvalidInput(f"At {address}: {said}. Set login_db to one that exists.", **details)
-    if _REFUSED.search(str(error)) and not _NOT_READY.search(said):
-        return AuthenticationFailed(
-            f"The server at {address} refused the login as {target.user!r}: {said}."
-            " Check the login role, its password, and the server's pg_hba.conf.",
-            **details,
-        )
-    return ServerUnreachable(f"{address}: {said}", **details)
-
-
-def _no_session(unresolved: dict[str, str], search: _Search) -> HowdahError:
-    """The one error that says why there is no session."""
-    failures = search.failures
-    for kind in (AuthenticationFailed, InvalidInput):
-        for failure in failures.values():
-            if isinstance(failure, kind):
-                return failure
-    causes = {**unresolved, **{where: str(error.details.get("server_says")) for where, error in failures.items()}}
-    if search.silent or (search.deadline.expired() and unresolved):
-        causes.update(dict.fromkeys(search.silent, "no answer"))
-        return TimeoutConnect(
-            f"The time limit of {search.deadline.seconds:g} s was reached while connecting to PostgreSQL"
-            f" ({_list(causes)}). Check the address, firewalls, and whether the server is overloaded or frozen.",
-            doing="connecting",
-            addresses=causes,
-        )
-    return ServerUnreachable(
-        f"No PostgreSQL server can be connected to ({_list(causes)})."
-        " Start it, or correct login_host and login_port (or login_unix_socket).",
-        addresses=causes,
-    )
-
-
-def _list(causes: dict[str, str]) -> str:
-    return "; ".join(f"{where}: {why}" for where, why in causes.items())
-
-
-def _statement_failure(error: Error, address: Address, deadline: Deadline, doing: str) -> HowdahError:
-    state = error.pgcode
-    said = _words(error)
-    details = {"address": str(address), "sqlstate": state, "doing": doing}
-    if state is None or state.startswith("08"):
-        return ServerUnreachable(f"The connection to {address} broke while {doing}: {said}", **details)
-    kind = _BY_SQLSTATE.get(state, SqlFailed)
-    if state == "XX000" and "concurrently updated" in said:
-        kind = ConcurrentChange
-    if issubclass(kind, DeadlineExceeded):
-        return kind(f"The time limit of {deadline.seconds:g} s was reached while {doing} ({said}).", **details)
-    return kind(f"The server at {address} refused while {doing}: {said} (SQLSTATE {state}).", **details)

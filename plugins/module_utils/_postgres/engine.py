@@ -123,13 +123,15 @@ class _Run:
         if not self.session.in_recovery:
             raise ReadOnly(
                 f"The server at {self.session.address} is read-only (default_transaction_read_only is on),"
-                " and a password has to be changed. Switch the setting off for the login role."
+                " and a password has to be changed. Switch the setting off for the login role.",
+                standby=False,
             )
         leader = sql.leader_of(self.session, self._deadline)
         hint = f" Its leader is {leader}." if leader else ""
         raise ReadOnly(
             f"The server at {self.session.address} is a standby, and a password has to be changed.{hint}"
             " Name the leader, or all servers, in login_host.",
+            standby=True,
             leader=leader or None,
         )
 
@@ -156,8 +158,8 @@ class _Run:
         verifier = new_verifier(wish)
         sql.alter(self.session, wish.role, verifier, deadline)
         self._commit(wish, verifier)
-        current = replace(decision.current, salt_id=verifier.salt_id)
-        return replace(decision, current=current)
+        current = decision.current._replace(salt_id=verifier.salt_id)
+        return decision._replace(current=current)
 
     def _commit(self, wish: Wish, verifier: Verifier) -> None:
         """Commit, and find out what became of it when the answer does not come."""

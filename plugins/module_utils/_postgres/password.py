@@ -9,8 +9,8 @@ This module util is PRIVATE to the collection: it may change without notice.
 """
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Mapping, NamedTuple, Sequence
 
 from .._core.errors import Inconclusive, InvalidInput, InvalidPassword
 from .._core.plan import Action, Plan
@@ -57,8 +57,7 @@ class Observed:
     lets_in: bool = False
 
 
-@dataclass(frozen=True)
-class Secret:
+class Secret(NamedTuple):
     """What may be told of a stored secret.
 
     :param scheme: ``scram-sha-256``, ``md5``, ``none`` (nothing is stored) or ``unknown``.
@@ -76,8 +75,7 @@ class Secret:
         return f"{self.scheme}, {self.iterations} iterations, {salt}"
 
 
-@dataclass(frozen=True)
-class Decision:
+class Decision(NamedTuple):
     """What is to be done for one role.
 
     :param reason: why the password is to be set; empty when it is not.
@@ -101,8 +99,8 @@ class Decision:
             "name": self.role,
             "changed": self.changed,
             "reason": self.reason,
-            "previous": asdict(self.previous),
-            "current": asdict(self.current),
+            "previous": self.previous._asdict(),
+            "current": self.current._asdict(),
             "verified_by": self.verified_by,
             "replicated": None,
             "elapsed_ms": elapsed_ms,
@@ -243,4 +241,4 @@ def plan_of(results: Sequence[Mapping[str, Any]]) -> Plan:
 def _after(result: Mapping[str, Any]) -> str:
     """What is stored then; a new salt is not known before it is made, and check mode shall show what the run shows."""
     current = Secret(**result["current"])
-    return str(replace(current, salt_id=None) if result["changed"] else current)
+    return str(current._replace(salt_id=None) if result["changed"] else current)

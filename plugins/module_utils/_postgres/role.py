@@ -12,8 +12,7 @@ from __future__ import annotations
 import hashlib
 import re
 import time
-from dataclasses import dataclass
-from typing import Sequence
+from typing import NamedTuple, Sequence
 
 from .._core.deadline import Deadline
 from .connect import Session
@@ -30,15 +29,15 @@ _QUIET = {
     "debug_print_parse": "off",
     "debug_print_rewritten": "off",
     "pg_stat_statements.track_utility": "off",
+    # pg_stat_activity: members of pg_monitor may read it.
+    "track_activities": "off",
     "pg_stat_monitor.pgsm_track_utility": "off",
     "pgaudit.log": "none",
 }
-_STANDBYS = re.compile(r"\s*(?:(?:FIRST|ANY)\s+)?(\d+)\s*\(", re.IGNORECASE)
 _POLL_SECONDS = 0.02
 
 
-@dataclass(frozen=True)
-class Server:
+class Server(NamedTuple):
     """What matters of a server, and of the login's rights.
 
     :param standbys: how many synchronous standbys a commit waits for; 0 for none.
@@ -54,7 +53,7 @@ def needed_standbys(names: str, synchronous_commit: str) -> int:
     """How many standbys confirm a commit under these values of the settings of those names."""
     if not names.strip() or synchronous_commit in ("off", "local"):
         return 0
-    match = _STANDBYS.match(names)
+    match = re.match(r"\s*(?:(?:FIRST|ANY)\s+)?(\d+)\s*\(", names, re.IGNORECASE)
     return int(match.group(1)) if match else 1
 
 

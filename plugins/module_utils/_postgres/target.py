@@ -10,12 +10,11 @@ This module util is PRIVATE to the collection: it may change without notice.
 """
 from __future__ import annotations
 
-import queue
 import re
 import socket
 import threading
 from dataclasses import dataclass, field
-from typing import Iterator, Sequence
+from typing import Iterator, NamedTuple, Sequence
 
 from .._core.deadline import Deadline
 from .._core.errors import InvalidInput
@@ -56,8 +55,7 @@ class Target:
             raise InvalidInput("The name of the login role is empty. Set login_user.")
 
 
-@dataclass(frozen=True)
-class Address:
+class Address(NamedTuple):
     """One place to connect to.
 
     :param host: as the user wrote it, for certificates and messages; or the socket's directory.
@@ -111,6 +109,23 @@ def resolve(target: Target, deadline: Deadline) -> tuple[list[Address], dict[str
 
 
 def _lookups(hosts: Sequence[tuple[str, int]], deadline: Deadline) -> Iterator[tuple[int, list[str] | OSError]]:
+    names = {}
+    for index, (host, _port) in enumerate(hosts):
+        try:
+            yield index, _addresses(host, socket.AI_NUMERICHOST)
+        except (OSError, UnicodeError):
+            names[index] = host
+    if names:
+        yield from _look_up(names, deadline, len(names) < len(hosts))
+
+
+def _look_up(names: dict[int, str], deadline: Deadline, resolved: bool) -> Iterator[tuple[int, list[str] | OSError]]:
+    """Ask name servers, all at once.
+
+    :param resolved: whether there are addresses already.
+    """
+    import queue  # numeric addresses need none, and each import counts in a module's run
+
     answers: queue.Queue[tuple[int, list[str] | OSError]] = queue.Queue()
 
     def look_up(index: int, host: str) -> None:
@@ -121,17 +136,10 @@ def _lookups(hosts: Sequence[tuple[str, int]], deadline: Deadline) -> Iterator[t
         except UnicodeError:
             answers.put((index, OSError(0, "the name is not a host name")))
 
-    pending = 0
-    resolved = False
-    for index, (host, _port) in enumerate(hosts):
-        try:
-            yield index, _addresses(host, socket.AI_NUMERICHOST)
-            resolved = True
-        except (OSError, UnicodeError):
-            threading.Thread(target=look_up, args=(index, host), daemon=True).start()
-            pending += 1
+    for index, host in names.items():
+        threading.Thread(target=look_up, args=(index, host), daemon=True).start()
     early = deadline.left() * _SHARE
-    for _dummy in range(pending):
+    for _dummy in names:
         # As long as nothing is resolved there is nothing better to do with the time.
         left = deadline.left() - (early if resolved else 0.0)
         try:

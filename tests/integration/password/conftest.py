@@ -4,10 +4,14 @@
 """One real server, in a container of the image under test, for all tests of this folder."""
 from __future__ import annotations
 
+import json
 import os
 import secrets
+import subprocess
+import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import docker
 import psycopg2
@@ -115,6 +119,7 @@ def server(docker_client: docker.APIClient, test_image: str):
         name=f"howdah-password-{secrets.token_hex(4)}",
         environment={
             "POSTGRES_PASSWORD": str(Verifier.derive(password)),
+            "LOG_LEVEL": "DEBUG",
             "POSTGRESQL_CONFIG_log_statement": "all",
             "POSTGRESQL_CONFIG_log_min_duration_statement": "0",
             "POSTGRESQL_CONFIG_shared_preload_libraries": "pg_stat_statements",
@@ -208,3 +213,31 @@ def within():
         assert took < seconds + SLACK_SECONDS, f"took {took:.2f} s of {seconds} s"
 
     return block
+
+
+@pytest.fixture
+def ansible(tmp_path):
+    """Runs a module once for each arguments, in one playbook; returns the results, and all that was printed."""
+
+    def run(module, *calls, options=()):
+        # In files: what is in a command line is anybody's to read.
+        variables = tmp_path / "variables.json"
+        variables.write_text(json.dumps({"calls": calls, "ansible_python_interpreter": sys.executable}))
+        tasks = []
+        for index in range(len(calls)):
+            out = {"content": f"{{{{ out{index} | to_json }}}}", "dest": str(tmp_path / str(index))}
+            tasks += [
+                {"register": f"out{index}", "ignore_errors": True, module: f"{{{{ calls[{index}] }}}}"},
+                {"ansible.builtin.copy": out, "diff": False, "check_mode": False},
+            ]
+        playbook = tmp_path / "play.json"
+        playbook.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]))
+        environ = {**os.environ, "ANSIBLE_INJECT_FACT_VARS": "False", "ANSIBLE_LOCALHOST_WARNING": "False"}
+        command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", "localhost,", "-c", "local"]
+        command += ["-e", f"@{variables}", *options, str(playbook)]
+        done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        results = [json.loads((tmp_path / str(index)).read_text()) for index in range(len(calls))]
+        return results, done.stdout + done.stderr
+
+    return run

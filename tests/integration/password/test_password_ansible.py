@@ -4,46 +4,16 @@
 """The modules as users run them: what Ansible prints, and what must appear nowhere."""
 from __future__ import annotations
 
+import contextlib
 import json
-import os
 import secrets
 import socket
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from ansible_collections.howdah.postgresql.plugins.module_utils._postgres.scram import Verifier
 
 # A marker that no program makes by itself.
 CANARY = "canary-" + secrets.token_hex(8)
-
-
-@pytest.fixture
-def ansible(tmp_path):
-    """Runs a module once for each arguments, in one playbook; returns the results, and all that was printed."""
-
-    def run(module, *calls, options=()):
-        # In files: what is in a command line is anybody's to read.
-        variables = tmp_path / "variables.json"
-        variables.write_text(json.dumps({"calls": calls, "ansible_python_interpreter": sys.executable}))
-        tasks = []
-        for index in range(len(calls)):
-            out = {"content": f"{{{{ out{index} | to_json }}}}", "dest": str(tmp_path / str(index))}
-            tasks += [
-                {"register": f"out{index}", "ignore_errors": True, module: f"{{{{ calls[{index}] }}}}"},
-                {"ansible.builtin.copy": out, "diff": False, "check_mode": False},
-            ]
-        playbook = tmp_path / "play.json"
-        playbook.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]))
-        environ = {**os.environ, "ANSIBLE_INJECT_FACT_VARS": "False", "ANSIBLE_LOCALHOST_WARNING": "False"}
-        command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", "localhost,", "-c", "local"]
-        command += ["-e", f"@{variables}", *options, str(playbook)]
-        done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
-        results = [json.loads((tmp_path / str(index)).read_text()) for index in range(len(calls))]
-        return results, done.stdout + done.stderr
-
-    return run
 
 
 @pytest.fixture
@@ -61,7 +31,19 @@ def silent():
 MODULE = "howdah.postgresql.password"
 
 
-def test_the_canary_is_nowhere(server, role, ansible, login, silent):
+def rows_of(connection):
+    """Runs statements in one connection: logins would take longer than what is to be seen."""
+    connection.autocommit = True
+
+    def sql(statement):
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+            return cursor.fetchall()
+
+    return sql
+
+
+def test_the_canary_is_nowhere(server, role, ansible, login, silent, leaks):
     """Set, changed, unchanged, refused and timed out, at the highest verbosity that people use."""
     wish = {"name": role, "password": CANARY}
     expected = [
@@ -77,16 +59,35 @@ def test_the_canary_is_nowhere(server, role, ansible, login, silent):
         ({**wish, "login_host": [silent], "timeout": 0.5}, False, 1410),
     ]
     calls = [arguments for arguments, _changed, _code in expected]
-    results, printed = ansible(MODULE, *calls, options=["-vvv", "--diff"])
-    told = [(result["changed"], result.get("code")) for result in results]
-    assert told == [(changed, code) for _arguments, changed, code in expected]
-    printed += json.dumps(results)
-    assert "set password of role" in printed and "salt" in printed
-    assert [line for line in printed.splitlines() if CANARY in line] == []
-    assert "SCRAM-SHA-256$" not in printed
-    assert CANARY not in server.logs()
-    assert not any(CANARY in query for (query,) in server.sql("SELECT query FROM pg_stat_statements"))
-    assert CANARY not in json.dumps(server.client.inspect_container(server.container))
+    with leaks(CANARY, server.password) as scan:
+        with contextlib.closing(server.connect()) as watching, scan.sample(rows_of(watching)):
+            results, printed = ansible(MODULE, *calls, options=["-vvv", "--diff"])
+        told = [(result["changed"], result.get("code")) for result in results]
+        assert told == [(changed, code) for _arguments, changed, code in expected]
+        assert "set password of role" in printed and "salt" in printed
+        assert "SCRAM-SHA-256$" not in printed + json.dumps(results)
+        scan.text("ansible", printed)
+        scan.text("results", json.dumps(results))
+        scan.container(server.client, server.container)
+        scan.database(server.sql)
+    assert scan.places() == []
+
+
+def test_the_verifier_is_in_the_catalog_alone(server, role, ansible, login, leaks):
+    """Whoever has it can guess at the password in peace. The write-ahead log carries what the catalog holds."""
+    verifier = str(Verifier.derive(CANARY))
+    with leaks(verifier) as scan:
+        with contextlib.closing(server.connect()) as watching, scan.sample(rows_of(watching)):
+            calls = [{**login, "name": role, "verifier": verifier}, {**login, "name": role, "password": "another one"}]
+            results, printed = ansible(MODULE, calls[0], calls[1], calls[0], options=["-vvv", "--diff"])
+        assert [result["changed"] for result in results] == [True, True, True]
+        scan.text("ansible", printed)
+        scan.container(server.client, server.container)
+        scan.database(server.sql)
+    server.sql("CHECKPOINT")
+    catalog = server.sql("SELECT pg_relation_filepath('pg_authid')")[0][0]
+    unexpected = [place for place in scan.places() if not place.endswith(catalog) and "/pg_wal/" not in place]
+    assert unexpected == [] and scan.places() != []
 
 
 def test_check_mode_equals_the_run(role, ansible, login):

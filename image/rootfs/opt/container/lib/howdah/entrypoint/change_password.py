@@ -58,28 +58,31 @@ class _Job:
             try:
                 self._attempt()
                 return
-            except ReadOnly:
-                self._tell("applied", "this server is a standby: its leader's password holds")
-                self._log.debug("password_standby", "The server is a standby; trying again once it may lead.")
             except ServerUnreachable as error:
                 # Recovery takes as long as it takes, and is not within the time limit.
                 if not waited_for_start:
                     self._log.debug("password_waiting", "Waiting for the server to accept logins.", cause=error.message)
                     waited_for_start = True
-                time.sleep(pause)
                 pause = min(pause * 1.5, 1.0)
-                continue
             except HowdahError as error:
-                self._tell("failed", error.message)
-                self._log.error(
-                    "password_failed",
-                    f"The password of role {self._wish.role!r} was not changed: {error.message} "
-                    f"Trying again in {max(pause, 1.0):.0f} s.",
-                    error=error.code,
-                    code=error.number,
-                )
-            pause = min(max(pause * 2, 1.0), _LONGEST_PAUSE)
+                pause = min(max(pause * 2, 1.0), _LONGEST_PAUSE)
+                self._failed(error, pause)
             time.sleep(pause)
+
+    def _failed(self, error: HowdahError, pause: float) -> None:
+        """Say that it was in vain; on a standby there is nothing to complain of."""
+        if isinstance(error, ReadOnly) and error.details.get("standby"):
+            self._tell("applied", "this server is a standby: its leader's password holds")
+            self._log.debug("password_standby", "The server is a standby; trying again once it may lead.")
+            return
+        self._tell("failed", error.message)
+        self._log.error(
+            "password_failed",
+            f"The password of role {self._wish.role!r} was not changed: {error.message} "
+            f"Trying again in {pause:.0f} s.",
+            error=error.code,
+            code=error.number,
+        )
 
     def _attempt(self) -> None:
         server = question.running(self._pgdata)

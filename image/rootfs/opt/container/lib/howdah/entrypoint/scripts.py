@@ -193,7 +193,9 @@ class Runner:
     def _sql(self, reader: Sequence[str], environ: Mapping[str, str]) -> int:
         """Feed SQL to psql as it is unpacked."""
         output, source_end = os.pipe()
-        source = subprocess.Popen(reader, stdout=source_end, stderr=self._output, start_new_session=True)
+        source = subprocess.Popen(
+            reader, env=self._environ, stdout=source_end, stderr=self._output, start_new_session=True
+        )
         os.close(source_end)
         try:
             status = self._run(
@@ -202,7 +204,8 @@ class Runner:
                     f"--username={self._settings.user}",
                     f"--dbname={self._settings.database}",
                 ],
-                environ,
+                # SQL may read other variables of the user's; shell scripts see all of them.
+                {name: value for name, value in environ.items() if name != "POSTGRES_PASSWORD"},
                 stdin=output,
             )
             os.close(output)

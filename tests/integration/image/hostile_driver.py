@@ -1,0 +1,75 @@
+# Copyright (c) 2026, the howdah.postgresql authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs inside a container that serves: the entrypoint's own functions, once for each value of POSTGRES_PASSWORD.
+
+A start of a container for each would take a minute. What is left out of it has no part in passwords.
+Reads /tmp/passwords.json, prints a list with one object a password.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+sys.path.insert(0, "/opt/container/lib")
+
+import psycopg2
+from howdah._postgres.scram import Verifier
+from howdah.entrypoint import command, environment, layout, record, runtime
+from howdah.entrypoint.initialise import Initialiser
+from howdah.entrypoint.logs import Log
+from howdah.entrypoint.main import _Start
+
+
+def start(password: str) -> bool:
+    """A start on a cluster that exists, as far as passwords go; whether it changed anything."""
+    os.environ["POSTGRES_PASSWORD"] = password
+    environ = dict(os.environ)
+    reading = environment.read(environ)
+    assert reading.faults == (), reading.faults
+    place = layout.place(runtime.read_state().pgdata)
+    started = _Start(environ, command.parse([]), Log())
+    started._settings, started._layout = reading.settings, place
+    started._change_password()
+    try:
+        os.wait()
+    except ChildProcessError:
+        return False
+    return True
+
+
+def lets_in(password: str) -> bool:
+    try:
+        psycopg2.connect(host="127.0.0.1", user="postgres", password=password).close()
+    except psycopg2.OperationalError as error:
+        assert "password authentication failed" in str(error)
+        return False
+    return True
+
+
+def at_initialisation(password: str) -> bool:
+    """Whether a new cluster would be given a verifier of the password."""
+    settings = environment.read({"POSTGRES_PASSWORD": password}).settings
+    maker = Initialiser(settings, layout.place("/nowhere"), "15", {}, Log())
+    verifier = Verifier.parse(maker._verifier(settings.password))
+    return verifier is not None and verifier.matches(password) and not verifier.matches(password + "x")
+
+
+def main() -> None:
+    with open("/tmp/passwords.json", encoding="ascii") as file:
+        passwords = json.load(file)
+    answers = []
+    for password in passwords:
+        answer = {"changed": start(password), "lets_in": lets_in(password)}
+        answer["keeps_out"] = not lets_in(password + "x") and not lets_in("x" + password)
+        answer["changed_again"] = start(password)
+        answer["recorded"] = record.read(runtime.read_state().pgdata).role == "postgres"
+        answer["initialised"] = at_initialisation(password)
+        answers.append(answer)
+    with open("/tmp/answers.json", "w", encoding="ascii") as file:
+        json.dump(answers, file)
+
+
+main()
