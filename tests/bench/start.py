@@ -101,6 +101,7 @@ def _start(client: docker.APIClient, image: str, volume: str, options: dict[str,
     host = client.create_host_config(
         binds=[f"{volume}:{DATA}"], port_bindings={5432: ("127.0.0.1",)}, shm_size="256m"
     )
+    login = {"host": "127.0.0.1", "user": "postgres", "password": PASSWORD, "dbname": "postgres"}
     began = time.perf_counter()
     # No health checks: a probe at the wrong moment is noise.
     identity = client.create_container(
@@ -111,7 +112,7 @@ def _start(client: docker.APIClient, image: str, volume: str, options: dict[str,
         port = client.inspect_container(identity)["NetworkSettings"]["Ports"]["5432/tcp"][0]["HostPort"]
         while True:
             try:
-                psycopg2.connect(host="127.0.0.1", port=port, user="postgres", password=PASSWORD, dbname="postgres").close()
+                psycopg2.connect(**login, port=port).close()
                 passed = time.perf_counter() - began
                 break
             except psycopg2.OperationalError as error:

@@ -10,6 +10,7 @@ import threading
 import time
 from typing import Any
 
+import psycopg2
 import pytest
 
 CANARY = "canary-7f3a-Ωß '\"$HOME\\"
@@ -266,6 +267,35 @@ def test_what_children_print_is_json_as_well(engine: Any, box_until: Any) -> Non
     )
     box.ask("x", "SELECT pg_switch_wal()::text")
     box_until(lambda: any(line.get("message") == 'raw "words" of a child' for line in box.lines()))
+
+
+def test_the_log_level_holds_for_the_server_as_well(engine: Any) -> None:
+    volume = engine.volume()
+    quiet = engine.start(volume, {"POSTGRES_PASSWORD": "x", "LOG_LEVEL": "ERROR"}, ["-c", "log_statement=all"])
+    question = "DO $$ BEGIN RAISE LOG 'a log'; RAISE WARNING 'a warning'; RAISE EXCEPTION 'an error'; END $$"
+    with pytest.raises(psycopg2.errors.RaiseException):
+        quiet.ask("x", question)
+    quiet.kill("SIGTERM")
+    assert quiet.wait_exit() == 0
+    # A login that came too early is refused with a FATAL, which no level hides.
+    assert [line["message"] for line in quiet.lines() if "starting up" not in line["message"]] == ["an error"]
+    engine.remove(quiet)
+    usual = engine.start(volume, {"POSTGRES_PASSWORD": "x"})
+    with pytest.raises(psycopg2.errors.RaiseException):
+        usual.ask("x", question)
+    messages = [line["message"] for line in usual.lines()]
+    assert [text for text in ("a log", "a warning", "an error") if text in messages] == messages[-3:]
+
+
+def test_a_changed_collation_is_told_in_one_line(engine: Any, box_until: Any) -> None:
+    volume = engine.volume()
+    first = engine.start(volume, {"POSTGRES_PASSWORD": "x", "POSTGRES_INITDB_ARGS": "--locale=en_US.UTF-8"})
+    first.ask("x", "UPDATE pg_database SET datcollversion = '2.28' WHERE datname IN ('postgres', 'template0')")
+    engine.remove(first)
+    second = engine.start(volume, {"POSTGRES_PASSWORD": "x"})
+    box_until(lambda: "collation_version" in second.events())
+    (message,) = [line["message"] for line in second.lines() if line.get("event") == "collation_version"]
+    assert "were made with: postgres. Indexes" in message
 
 
 def test_health_is_false_until_clients_can_log_in(engine: Any) -> None:
