@@ -192,6 +192,20 @@ def engine(docker_client: docker.APIClient, test_image: str) -> Iterator[Engine]
 
 
 @pytest.fixture
+def engine_of(docker_client: docker.APIClient) -> Iterator[Callable[[str], Engine]]:
+    """The same for other images, by their names."""
+    made: list[Engine] = []
+
+    def make(image: str) -> Engine:
+        made.append(Engine(docker_client, image, "howdah-image-"))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.clean()
+
+
+@pytest.fixture
 def box_until() -> Callable[[Callable[[], Any]], Any]:
     """Waiting, bounded."""
     return until
