@@ -123,9 +123,11 @@ class Engine:
         self._containers: list[str] = []
         self._volumes: list[str] = []
 
-    def volume(self) -> str:
+    def volume(self, size: str = "") -> str:
+        """A volume; with a size, one that is kept only as long as a container uses it."""
         name = f"{self.prefix}{uuid.uuid4().hex[:8]}"
-        self.client.create_volume(name)
+        memory = {"type": "tmpfs", "device": "tmpfs", "o": f"size={size},mode=1777"}
+        self.client.create_volume(name, driver_opts=memory if size else None)
         self._volumes.append(name)
         return name
 
@@ -144,8 +146,7 @@ class Engine:
         host = self.client.create_host_config(
             binds=[f"{volume or self.volume()}:{mount}:{mode}"],
             port_bindings={5432: ("127.0.0.1",)},
-            shm_size="256m",
-            **options,
+            **{"shm_size": "256m", **options},
         )
         identity = self.client.create_container(
             self.image,
@@ -178,7 +179,7 @@ def _tar(path: str, content: bytes) -> bytes:
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         entry = tarfile.TarInfo(path.rpartition("/")[2])
         entry.size = len(content)
-        entry.mode = 0o644
+        entry.mode = 0o755 if content.startswith(b"#!") else 0o644
         archive.addfile(entry, io.BytesIO(content))
     return buffer.getvalue()
 
