@@ -1,10 +1,9 @@
-#!/usr/bin/env python3
 # Copyright (c) 2026, the howdah.postgresql authors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What takes the space in the image: a table of its packages, by the files that are really there.
 
-tests/bench/size.py [--image NAME] [--top 20]
+    python tests/bench/size.py [--image NAME] [--top 20]
 
 The exit code is 1 when the image is larger than its limit.
 """

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # Copyright (c) 2026, the howdah.postgresql authors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -7,7 +6,7 @@
 The floor is the same image with ``--entrypoint bash``: a bare ``initdb --pwfile``, then ``exec postgres``. Both are
 measured in turns, on a fresh volume and on an existing one:
 
-    tests/bench/start.py [--image NAME] [--rounds 7] [--json FILE]
+    python tests/bench/start.py [--image NAME] [--rounds 7] [--json FILE]
 
 The exit code is 1 when a ratio is above its limit.
 """

@@ -152,7 +152,8 @@ class Engine:
             self.image,
             command,
             name=f"{self.prefix}{uuid.uuid4().hex[:8]}",
-            environment=env or {},
+            # Nothing here cuts the power: without waiting for the disk a cluster is made in half the time.
+            environment={"POSTGRES_INITDB_ARGS": "--no-sync", **(env or {})},
             ports=[5432],
             host_config=host,
             **create,

@@ -100,6 +100,7 @@ def build(docker_client: docker.APIClient, tmp_path: Path) -> Iterator[Builder]:
             env=environ,
             cwd=tmp_path,
             capture_output=True,
+            check=False,
             text=True,
             timeout=BUILD_SECONDS,
         )

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ _TABLE = re.compile(r"(<!-- variables: [^\n]*-->\n).*(<!-- /variables -->)", re.
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parent))
-    import conftest  # noqa: F401  # makes the entrypoint's package known
+    importlib.import_module("conftest")  # makes the entrypoint's package known
 
 from howdah.entrypoint import command, environment, faults, health, layout  # noqa: E402
 

@@ -1,4 +1,6 @@
-#!/usr/bin/python3 -I
+# Copyright (c) 2026, the howdah.postgresql authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Print what the image is made of, as JSON: versions, packages, and a digest of all files but our own.
 
 Our own files change most and come last: a manifest of them would be made anew with each edit.
