@@ -21,9 +21,8 @@ OF_THE_BUILD = frozenset(("/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/.
 
 def packages():
     """Debian packages: version by name."""
-    listed = subprocess.run(
-        ["dpkg-query", "-W", "-f", "${db:Status-Abbrev}\t${Package}\t${Version}\n"], capture_output=True, check=True, text=True
-    ).stdout
+    query = ["dpkg-query", "-W", "-f", "${db:Status-Abbrev}\t${Package}\t${Version}\n"]
+    listed = subprocess.run(query, capture_output=True, check=True, text=True).stdout
     rows = (line.split("\t") for line in listed.splitlines())
     return {name: version for state, name, version in rows if state.startswith("ii")}
 
@@ -44,7 +43,7 @@ def files():
             if path in OF_THE_BUILD:
                 continue
             status = os.lstat(path)
-            digest.update(f"{path}\0{status.st_mode:o} {status.st_uid} {status.st_gid}\0".encode("utf-8", "surrogateescape"))
+            digest.update(os.fsencode(f"{path}\0{status.st_mode:o} {status.st_uid} {status.st_gid}\0"))
             if stat.S_ISLNK(status.st_mode):
                 digest.update(os.fsencode(os.readlink(path)))
             elif stat.S_ISREG(status.st_mode):
