@@ -20,6 +20,14 @@ options:
     type: list
     elements: dict
     required: true
+  suite:
+    description: Debian release of the image, for presets.
+    type: str
+    default: bookworm
+  major:
+    description: Major version of PostgreSQL in the image, for presets.
+    type: int
+    default: 15
   extra_ca:
     description: Path, on the controller, of certificate authorities that apt and pip trust besides the public ones.
     type: str
@@ -53,6 +61,49 @@ from typing import Any, Callable, Iterable, Mapping
 from ansible.errors import AnsibleFilterError
 
 _SITE = "image/site"
+# Debian's postgresql-common brings the first one's key. Keys of the others are the user's to supply.
+_PRESETS: dict[str, dict[str, Any]] = {
+    "pgdg": {
+        "uris": ["https://apt.postgresql.org/pub/repos/apt"],
+        "suites": ["{suite}-pgdg"],
+        "signed_by": "/usr/share/postgresql-common/pgdg/apt.postgresql.org.asc",
+    },
+    "citus": {"uris": ["https://repos.citusdata.com/community/debian"], "suites": ["{suite}"]},
+    "percona": {"uris": ["https://repo.percona.com/ppg-{major}/apt"], "suites": ["{suite}"]},
+}
+
+
+def _complete(repository: Mapping[str, Any], suite: str, major: int) -> dict[str, Any]:
+    """A repository as the user gave it, with what its preset or its folder says."""
+    given = {name: value for name, value in repository.items() if value is not None}
+    preset = given.get("preset")
+    if preset is not None:
+        if preset not in _PRESETS:
+            raise AnsibleFilterError(f"There is no preset {preset!r} for apt repositories, only {', '.join(_PRESETS)}.")
+        known = dict(_PRESETS[preset])
+        for field in ("uris", "suites"):
+            known[field] = [value.format(suite=suite, major=major) for value in known[field]]
+        given = {"name": preset, "components": ["main"], **known, **given}
+    if "name" not in given:
+        raise AnsibleFilterError("An apt repository needs a `name`, or a `preset`.")
+    if "folder" in given:
+        given = {"suites": ["./"], **given, "uris": [f"file:/run/site/apt/{given['name']}"]}
+    missing = [field for field in ("uris", "suites") if not given.get(field)]
+    if missing:
+        raise AnsibleFilterError(f"The apt repository {given['name']!r} has no {' and no '.join(missing)}.")
+    return given
+
+
+def _tree(folder: str, target: str) -> list[dict[str, str]]:
+    """All files below a folder of the controller."""
+    if not os.path.isdir(folder):
+        raise AnsibleFilterError(f"The folder {folder!r} of an apt repository does not exist.")
+    found = []
+    for parent, below, names in os.walk(folder):
+        below.sort()
+        for path in (os.path.join(parent, name) for name in sorted(names)):
+            found.append({"path": f"{target}/{os.path.relpath(path, folder)}", "src": path})
+    return found
 
 
 def _repository(repository: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -64,13 +115,15 @@ def _repository(repository: Mapping[str, Any]) -> list[dict[str, str]]:
         "Suites": " ".join(repository["suites"]),
         "Components": " ".join(repository.get("components") or []),
     }
-    files = []
+    files = _tree(repository["folder"], stem) if "folder" in repository else []
     key = repository.get("key")
     if key:
         # apt tells an armoured key from a binary one by the name of the file.
         suffix = ".asc" if key.endswith(".asc") else ".gpg"
         files.append({"path": stem + suffix, "src": key})
         source["Signed-By"] = f"/run/site/apt/{repository['name']}{suffix}"
+    elif repository.get("signed_by"):
+        source["Signed-By"] = repository["signed_by"]
     elif repository.get("trusted"):
         source["Trusted"] = "yes"
     else:
@@ -88,13 +141,19 @@ def _repository(repository: Mapping[str, Any]) -> list[dict[str, str]]:
 
 
 def build_site(
-    repositories: Iterable[Mapping[str, Any]], extra_ca: str = "", pip_index_url: str = "", wheelhouse: str = ""
+    repositories: Iterable[Mapping[str, Any]],
+    suite: str = "bookworm",
+    major: int = 15,
+    extra_ca: str = "",
+    pip_index_url: str = "",
+    wheelhouse: str = "",
 ) -> list[dict[str, str]]:
     """See DOCUMENTATION.
 
-    :raises AnsibleFilterError: for a repository without a key, or a wheelhouse that does not exist.
+    :raises AnsibleFilterError: for a repository that lacks something, or a folder that does not exist.
     """
-    files = [file for repository in repositories for file in _repository(repository)]
+    completed = [_complete(repository, suite, int(major)) for repository in repositories]
+    files = [file for repository in completed for file in _repository(repository)]
     if extra_ca:
         files.append({"path": f"{_SITE}/ca.crt", "src": extra_ca})
     if pip_index_url:

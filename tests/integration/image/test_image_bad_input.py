@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -106,3 +107,38 @@ def test_a_mistake_in_the_cluster_s_own_settings_is_told_before_the_container_en
     second = engine.start(volume, {"POSTGRES_PASSWORD": "x"})
     assert second.wait_exit() != 0
     assert any("nonsense" in line["message"] for line in second.lines())
+
+
+def test_a_small_shared_memory_is_told(engine: Any) -> None:
+    box = engine.start(env={"POSTGRES_PASSWORD": "x"}, shm_size="64m")
+    box.ask("x", "SELECT 1")
+    told = [line["message"] for line in box.lines() if line.get("event") == "small_shm"]
+    assert ["/dev/shm has 64 MiB" in message for message in told] == [True]
+
+
+def test_a_cluster_of_another_user(engine: Any) -> None:
+    volume = engine.volume()
+    first = engine.start(volume, {"POSTGRES_PASSWORD": "x"})
+    first.ask("x", "SELECT 1")
+    engine.remove(first)
+    box = engine.start(volume, {"POSTGRES_PASSWORD": "x"}, user="12345:0")
+    assert box.wait_exit() == REFUSED
+    (message,) = box.errors()
+    assert "cannot be written" in message and "12345" in message
+
+
+def test_a_disk_that_is_full_at_a_start(engine: Any) -> None:
+    volume = engine.volume("96m")
+    holder = engine.start(volume, command=["sleep", "60"])
+    first = engine.start(volume, {"POSTGRES_PASSWORD": "x"})
+    first.ask("x", "SELECT 1")
+    first.kill("SIGTERM")
+    assert first.wait_exit() == 0
+    holder.run("sh", "-c", "cat /dev/zero > /var/lib/postgresql/data/filler")
+    second = engine.start(volume, {"POSTGRES_PASSWORD": "x"})
+    assert second.wait_exit() != 0
+    told = [line["message"] for line in second.lines() if "No space left on device" in json.dumps(line)]
+    assert len(told) == 1
+    holder.run("rm", "/var/lib/postgresql/data/filler")
+    third = engine.start(volume, {"POSTGRES_PASSWORD": "x"})
+    assert third.ask("x", "SELECT 1") == 1

@@ -5,11 +5,15 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
+import lzma
 import threading
 import time
 from typing import Any
 
+import psycopg2
 import pytest
 
 CANARY = "canary-7f3a-Ωß '\"$HOME\\"
@@ -241,6 +245,45 @@ def test_a_server_that_recovers_is_alive_and_stops(engine: Any, box_until: Any) 
     assert box.wait_exit() == 0
 
 
+def test_stops_fast_in_crash_recovery_and_loses_nothing(engine: Any, box_until: Any) -> None:
+    volume = engine.volume()
+    env = {"POSTGRES_PASSWORD": "x", "POSTGRESQL_CONFIG_MAX_WAL_SIZE": "4GB"}
+    first = engine.start(volume, env)
+    first.ask("x", "CREATE TABLE t AS SELECT n, repeat('x', 200) AS text FROM generate_series(1, 700000) AS n")
+    first.kill("SIGKILL")
+    engine.remove(first)
+    second = engine.start(volume, env)
+    box_until(lambda: any("redo starts" in line["message"] for line in second.lines()))
+    assert second.run("/opt/container/bin/health")[0] == 1
+    started = time.monotonic()
+    second.kill("SIGTERM")
+    second.wait_exit()
+    assert time.monotonic() - started < 5
+    messages = [line["message"] for line in second.lines()]
+    assert "database system is ready to accept connections" not in messages
+    engine.remove(second)
+    third = engine.start(volume, env)
+    assert third.ask("x", "SELECT count(*) FROM t") == 700000
+
+
+def test_a_probe_and_the_pump_are_small(engine: Any, box_until: Any) -> None:
+    box = engine.start(env={"POSTGRES_PASSWORD": "x"})
+    box_until(lambda: box.run("/opt/container/bin/health")[0] == 0)
+    program = (
+        "import resource, subprocess, time; start = time.perf_counter();"
+        "subprocess.run(['/opt/container/bin/health'], stdout=subprocess.DEVNULL, check=True);"
+        "print(time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    )
+    probes = [box.run("python3", "-IS", "-c", program)[1].split() for _probe in range(5)]
+    assert sorted(float(seconds) for seconds, _size in probes)[2] <= 0.2
+    assert max(int(size) for _seconds, size in probes) <= 25 * 1024
+    assert box.run("/opt/container/bin/health", "disk")[0] in (0, 1)
+    # Of processes in Python one stays: the pump.
+    rows = box.client.top(box.id, "-o pid,rss,comm")["Processes"]
+    (size,) = [int(row[1]) for row in rows if row[2] == "python3"]
+    assert size <= 12 * 1024
+
+
 def test_the_host_s_process_ids_change_nothing(engine: Any) -> None:
     box = engine.start(env={"POSTGRES_PASSWORD": "x"}, pid_mode="host")
     assert box.ask("x", "SELECT 1") == 1
@@ -266,6 +309,35 @@ def test_what_children_print_is_json_as_well(engine: Any, box_until: Any) -> Non
     )
     box.ask("x", "SELECT pg_switch_wal()::text")
     box_until(lambda: any(line.get("message") == 'raw "words" of a child' for line in box.lines()))
+
+
+def test_the_log_level_holds_for_the_server_as_well(engine: Any) -> None:
+    volume = engine.volume()
+    quiet = engine.start(volume, {"POSTGRES_PASSWORD": "x", "LOG_LEVEL": "ERROR"}, ["-c", "log_statement=all"])
+    question = "DO $$ BEGIN RAISE LOG 'a log'; RAISE WARNING 'a warning'; RAISE EXCEPTION 'an error'; END $$"
+    with pytest.raises(psycopg2.errors.RaiseException):
+        quiet.ask("x", question)
+    quiet.kill("SIGTERM")
+    assert quiet.wait_exit() == 0
+    # A login that came too early is refused with a FATAL, which no level hides.
+    assert [line["message"] for line in quiet.lines() if "starting up" not in line["message"]] == ["an error"]
+    engine.remove(quiet)
+    usual = engine.start(volume, {"POSTGRES_PASSWORD": "x"})
+    with pytest.raises(psycopg2.errors.RaiseException):
+        usual.ask("x", question)
+    messages = [line["message"] for line in usual.lines()]
+    assert [text for text in ("a log", "a warning", "an error") if text in messages] == messages[-3:]
+
+
+def test_a_changed_collation_is_told_in_one_line(engine: Any, box_until: Any) -> None:
+    volume = engine.volume()
+    first = engine.start(volume, {"POSTGRES_PASSWORD": "x", "POSTGRES_INITDB_ARGS": "--locale=en_US.UTF-8"})
+    first.ask("x", "UPDATE pg_database SET datcollversion = '2.28' WHERE datname IN ('postgres', 'template0')")
+    engine.remove(first)
+    second = engine.start(volume, {"POSTGRES_PASSWORD": "x"})
+    box_until(lambda: "collation_version" in second.events())
+    (message,) = [line["message"] for line in second.lines() if line.get("event") == "collation_version"]
+    assert "were made with: postgres. Indexes" in message
 
 
 def test_health_is_false_until_clients_can_log_in(engine: Any) -> None:
@@ -294,6 +366,31 @@ def test_init_scripts_run_in_order_and_a_failing_one_leaves_nothing(engine: Any)
     look = engine.start(volume, command=["ls", "-A", "/var/lib/postgresql/data"])
     look.wait_exit()
     assert look.raw_lines() == [f".howdah-{engine.major}.lock"]
+
+
+def _zstd(engine: Any, content: bytes) -> bytes:
+    """Compressed by the image's own program: Python has no such library."""
+    plain = base64.b64encode(content).decode()
+    packed = engine.start(command=["sh", "-c", f"echo {plain} | base64 -d | zstd -c | base64 -w0"])
+    assert packed.wait_exit() == 0
+    return base64.b64decode(packed.raw_lines()[0])
+
+
+def test_init_scripts_of_all_kinds(engine: Any) -> None:
+    folder = "/docker-entrypoint-initdb.d/"
+    insert = b"INSERT INTO kinds VALUES (current_setting('application_name') || '%s');"
+    files = {
+        folder + "1.sh": b"export FROM_SOURCED=sourced\nset -x\npsql -qc 'CREATE TABLE kinds (name text)'\n",
+        folder + "2.sh": b"#!/bin/bash\npsql -qc \"INSERT INTO kinds VALUES ('run as $0'), ('$PGUSER')\"\n",
+        folder + "3.sql.gz": gzip.compress(insert % b" gz"),
+        folder + "4.sql.xz": lzma.compress(insert % b" xz"),
+        folder + "5.sql.zst": _zstd(engine, insert % b" zst"),
+        folder + "6.md": b"no script at all",
+    }
+    box = engine.start(env={"POSTGRES_PASSWORD": "x"}, files=files)
+    found = box.ask("x", "SELECT array_agg(name) FROM kinds")
+    assert found == [f"run as {folder}2.sh", "postgres", "psql gz", "psql xz", "psql zst"]
+    assert [line["message"] for line in box.lines() if line.get("event") == "script_ignored"] != []
 
 
 def test_settings_of_the_environment_hold_as_long_as_their_variables(engine: Any) -> None:

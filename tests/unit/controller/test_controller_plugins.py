@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import configparser
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible.errors import AnsibleActionFail, AnsibleFilterError
@@ -105,6 +106,73 @@ def test_repository_becomes_source_key_and_packages() -> None:
     assert "Signed-By: /run/site/apt/extra.asc" in source
     assert by_path["image/site/apt/extra.asc"]["src"] == "/keys/extra.asc"
     assert by_path["image/site/apt/extra.packages"]["content"] == "postgresql-15-extra\n"
+
+
+@pytest.mark.parametrize(
+    ("repository", "lines"),
+    [
+        (
+            {"preset": "pgdg"},
+            [
+                "URIs: https://apt.postgresql.org/pub/repos/apt",
+                "Suites: trixie-pgdg",
+                "Components: main",
+                "Signed-By: /usr/share/postgresql-common/pgdg/apt.postgresql.org.asc",
+            ],
+        ),
+        (
+            {"preset": "pgdg", "name": "near", "uris": ["http://mirror.example.com/pgdg"], "key": None},
+            ["URIs: http://mirror.example.com/pgdg", "Suites: trixie-pgdg"],
+        ),
+        (
+            {"preset": "citus", "key": "/keys/citus.asc"},
+            [
+                "URIs: https://repos.citusdata.com/community/debian",
+                "Suites: trixie",
+                "Signed-By: /run/site/apt/citus.asc",
+            ],
+        ),
+        (
+            {"preset": "percona", "key": "/keys/percona"},
+            [
+                "URIs: https://repo.percona.com/ppg-17/apt",
+                "Suites: trixie",
+                "Signed-By: /run/site/apt/percona.gpg",
+            ],
+        ),
+    ],
+)
+def test_presets_know_their_repositories(repository: dict[str, Any], lines: list[str]) -> None:
+    source = build_site([repository], suite="trixie", major=17)[0]["content"].splitlines()
+    assert [line for line in lines if line not in source] == []
+
+
+@pytest.mark.parametrize("preset", ["citus", "percona"])
+def test_presets_without_a_key_of_debian_need_one(preset: str) -> None:
+    with pytest.raises(AnsibleFilterError, match=f"'{preset}' has no key"):
+        build_site([{"preset": preset}])
+
+
+@pytest.mark.parametrize(
+    ("repository", "told"),
+    [
+        ({"preset": "other"}, "no preset 'other'"),
+        ({"uris": ["http://x"]}, "needs a `name`"),
+        ({"name": "x", "trusted": True}, "'x' has no uris and no suites"),
+        ({"name": "x", "trusted": True, "folder": "/missing"}, "'/missing' of an apt repository"),
+    ],
+)
+def test_incomplete_repository_is_told(repository: dict[str, Any], told: str) -> None:
+    with pytest.raises(AnsibleFilterError, match=told):
+        build_site([repository])
+
+
+def test_folder_goes_into_the_build(tmp_path: Path) -> None:
+    (tmp_path / "pool").mkdir()
+    (tmp_path / "pool/a.deb").touch()
+    files = build_site([{"name": "ours", "folder": str(tmp_path), "trusted": True}])
+    assert "URIs: file:/run/site/apt/ours\nSuites: ./\nTrusted: yes" in files[0]["content"]
+    assert {"path": "image/site/apt/ours/pool/a.deb", "src": str(tmp_path / "pool/a.deb")} in files
 
 
 def test_binary_key_is_named_so() -> None:

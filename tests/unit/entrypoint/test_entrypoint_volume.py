@@ -197,3 +197,20 @@ def test_a_server_tells_where_it_is(tmp_path: Path) -> None:
     assert question.running(str(tmp_path)) == question.Running(5433, "/run/postgresql", "127.0.0.1", False)
     file.write_text("7\n/data\n1\n5433\n/run/postgresql\n::1\n  123 4\nready   \n")
     assert question.running(str(tmp_path)) == question.Running(5433, "/run/postgresql", "::1", True)
+
+
+@pytest.mark.parametrize("size", [1, 7, 100_000], ids=["bytes", "pieces", "whole"])
+def test_news_are_left_out_and_all_else_passes_unchanged(capfd: Any, size: int) -> None:
+    kept = [
+        b'{"pid":1,"error_severity":"ERROR","message":"said \\"error_severity\\":\\"LOG\\""}\n',
+        b'{"pid":1,"error_severity":"FATAL","message":"' + b"x" * 200_000 + b'"}\n',
+        b'{"pid":1,"error_severity":"PANIC","message":""}\n',
+    ]
+    news = b'{"pid":1,"error_severity":"LOG","message":"' + b"y" * 200_000 + b'"}\n'
+    data = news + news.join(kept) + news
+    sieve = lines.Sieve(1)
+    step = size if size > 10 else len(data) // (200 * size)
+    for start in range(0, len(data), step):
+        sieve.feed(data[start : start + step])
+    sieve.end()
+    assert capfd.readouterr().out.encode() == b"".join(kept)

@@ -1,17 +1,16 @@
 # Copyright (c) 2026, the howdah.postgresql authors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Applies a new POSTGRES_PASSWORD to the running server: a process of its own, a child of the init.
+"""Applies a new POSTGRES_PASSWORD to the running server.
 
-It gets the password through a pipe, works over the socket as the container's user, and goes on until
-the password holds: a failure must not stop a database that serves. It uses the engine of the module
-`password`.
+It works over the socket as the container's user, and goes on until the password holds: a failure must
+not stop a database that serves. It uses the engine of the module `password`.
 """
 from __future__ import annotations
 
 import json
-import sys
 import time
+from typing import Any, Mapping
 
 from .._core.deadline import Deadline
 from .._core.errors import HowdahError, ReadOnly, ServerUnreachable
@@ -26,19 +25,17 @@ _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 60.0
 
 
-def main(_arguments: list[str]) -> int:
-    """Read one request, a line of JSON, from standard input, and carry it out."""
-    request = json.loads(sys.stdin.buffer.readline())
+def run(request: Mapping[str, Any]) -> None:
+    """Carry a request of the entrypoint out, however long it takes."""
     verifier = Verifier.parse(request["password"])
     job = _Job(
         pgdata=request["pgdata"],
         wish=Wish(request["role"], verifier=verifier, password=None if verifier else request["password"]),
         timeout=request["timeout"],
-        adopt=request["adopt"],
+        adopt=record.read(request["pgdata"]) is None,
         log=Log(request["level"], "password"),
     )
     job.run()
-    return 0
 
 
 class _Job:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Iterable, Mapping
 
-# LOG_LEVEL → log_min_messages. PostgreSQL ranks LOG above ERROR: its own news are always shown.
+# LOG_LEVEL → log_min_messages. PostgreSQL ranks LOG above ERROR: its news pass all of these.
 _MIN_MESSAGES = {"DEBUG": "debug1", "INFO": "warning", "WARN": "warning", "ERROR": "error"}
 
 # In the container peer tells who somebody is; this map tells which role that may be.
@@ -20,6 +20,11 @@ OS_USER = "postgres"
 
 RAW_LOG = "postgresql.log"
 JSON_LOG = "postgresql.json"
+
+
+def hides_news(level: str) -> bool:
+    """Whether a LOG_LEVEL hides the server's messages of the severity LOG, which the server itself cannot hide."""
+    return level in ("WARN", "ERROR")
 
 
 def quote(value: str) -> str:

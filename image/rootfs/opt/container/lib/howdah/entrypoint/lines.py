@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 
-from .logs import Log
+from .logs import Log, put
 
 _LONGEST = 65536
 _STAMPED = re.compile(
@@ -41,6 +41,42 @@ def classify(text: str, previous: str, plain: str) -> tuple[str, str]:
     if _HANDOVER.match(message) or word.startswith("DEBUG"):
         return "DEBUG", message
     return (_LEVELS[word], message) if word in _LEVELS else (previous, f"{word}: {message}")
+
+
+class Sieve:
+    """Passes JSON lines of the server on, but for its news: messages of the severity LOG.
+
+    :param descriptor: where to.
+    """
+
+    # Between quotes of a string it would read \"error_severity\".
+    _NEWS = b'"error_severity":"LOG"'
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._rest = b""
+        self._shown: bool | None = None
+
+    def feed(self, data: bytes) -> None:
+        """Take what was read."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            self._pass(line + b"\n")
+            self._shown = None
+        if len(self._rest) > _LONGEST:
+            self._pass(self._rest)  # the severity comes before anything that is long
+            self._rest = b""
+
+    def end(self) -> None:
+        """The stream has ended."""
+        self._pass(self._rest)
+        self._rest = b""
+
+    def _pass(self, piece: bytes) -> None:
+        if self._shown is None:
+            self._shown = self._NEWS not in piece
+        if self._shown:
+            put(self._descriptor, piece)
 
 
 class Wrapper:

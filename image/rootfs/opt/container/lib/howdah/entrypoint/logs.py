@@ -32,6 +32,15 @@ def line(level: str, component: str, event: str, message: str, fields: dict[str,
     return json.dumps(entry, ensure_ascii=True).encode("ascii") + b"\n"
 
 
+def put(descriptor: int, data: bytes) -> None:
+    """Write all of it."""
+    try:
+        while data:
+            data = data[os.write(descriptor, data) :]
+    except BrokenPipeError:
+        pass  # nobody reads the container's log: no reason to stop a database
+
+
 class Log:
     """Writes lines that are at least as grave as a level.
 
@@ -50,11 +59,7 @@ class Log:
         if LEVELS.index(level) < LEVELS.index(self.level):
             return
         data = line(level, component or self._component, event, message, fields)
-        try:
-            while data:
-                data = data[os.write(self._descriptor, data) :]
-        except BrokenPipeError:
-            pass  # nobody reads the container's log: no reason to stop a database
+        put(self._descriptor, data)
 
     def debug(self, event: str, message: str, **fields: Any) -> None:
         """For people who look for a fault."""

@@ -11,7 +11,7 @@ from functools import partial
 from types import FrameType
 from typing import Callable, Mapping, NoReturn, Sequence
 
-from . import command, config, environment, journal, layout, record, runtime
+from . import command, config, environment, journal, layout, runtime
 from .faults import STATUS_FAILED, Fault, Refused, Stopped
 from .logs import Log
 
@@ -96,7 +96,7 @@ class _Start:
             )
         else:
             # As root this would leave files that the right user cannot remove.
-            found += _faults_of(runtime.prepare)
+            found += _faults_of(partial(runtime.prepare, config.hides_news(self._settings.log_level)))
         pgdata = ""
         try:
             pgdata = layout.choose(layout.observe(self._settings.pgdata, self._major))
@@ -132,11 +132,14 @@ class _Start:
                 self._environ, self._server(place.pgdata)
             )
         else:
-            self._change_password()
+            self._follow_up()
         self._warn_small_shm()
         runtime.write_state(runtime.State("postgres", place.pgdata, settings.user))
         self._log.info("start", f"Starting PostgreSQL {self._major} on {place.pgdata}.")
-        pump = [f"{runtime.BIN}/log-pump", settings.log_level, "postgres", f"{runtime.LOGS}/{config.RAW_LOG}"]
+        sieve = f"{runtime.LOGS}/{config.JSON_LOG}" if config.hides_news(settings.log_level) else ""
+        pump = [
+            *(f"{runtime.BIN}/log-pump", settings.log_level, "postgres", f"{runtime.LOGS}/{config.RAW_LOG}", sieve),
+        ]
         self._exec_init([*pump, *self._server(place.pgdata)])
 
     def _server(self, pgdata: str) -> list[str]:
@@ -165,27 +168,21 @@ class _Start:
         include = None if fresh else f"{pgdata}/postgresql.conf"
         check(self._server(pgdata), runtime.CONF, partial(self._write_conf, include), self._child_environ)
 
-    def _change_password(self) -> None:
+    def _follow_up(self) -> None:
+        """Leave to another process what takes a server that runs, or time that the start need not wait for."""
         settings, pgdata = self._settings, self._layout.pgdata
-        if settings.password is None:
-            return
-        last = record.read(pgdata)
-        if last is not None and record.is_applied(
-            last, settings.user, settings.password, settings.password_is_verifier
-        ):
-            return
         request = {
             "pgdata": pgdata,
             "role": settings.user,
             "password": settings.password,
+            "password_is_verifier": settings.password_is_verifier,
             "timeout": settings.timeout_change_password,
-            "adopt": last is None,
             "level": settings.log_level,
         }
         reader, writer = os.pipe()
         os.write(writer, json.dumps(request).encode("ascii") + b"\n")
         os.close(writer)
-        runtime.spawn("change-password", [], {0: reader})
+        runtime.spawn("follow-up", [], {0: reader})
         os.close(reader)
 
     def _warn_small_shm(self) -> None:

@@ -20,9 +20,10 @@ def main(arguments: list[str]) -> int:
     """Read what a child prints, until it ends. All signals must be blocked.
 
     Alone: ``log-pump LEVEL COMPONENT`` reads standard input, for init scripts and their server.
-    Over the server: ``log-pump LEVEL COMPONENT FIFO COMMAND…`` starts the command, passes signals on to it,
-    and ends with its exit code once its last line is written: an init that ends first takes the
-    last words of a failing server with it.
+    Over the server: ``log-pump LEVEL COMPONENT FIFO SIEVED COMMAND…`` starts the command, passes signals on to it,
+    leaves the news out of the JSON lines that the server writes to SIEVED (empty: to the log itself), and ends
+    with its exit code once its last line is written: an init that ends first takes the last words of a failing
+    server with it.
     """
     level, component, *rest = arguments
     if not rest:
@@ -30,13 +31,14 @@ def main(arguments: list[str]) -> int:
         while streams.open():
             streams.step(None)
         return 0
-    return _over(level, component, rest[0], rest[1:])
+    return _over(level, component, rest[0], rest[1], rest[2:])
 
 
-def _over(level: str, component: str, fifo: str, command: list[str]) -> int:
+def _over(level: str, component: str, fifo: str, sieved: str, command: list[str]) -> int:
     reader, writer = os.pipe()
-    # Read and write: it never ends, and the collector never waits for somebody who reads.
+    # Read and write: they never end, and the collector never waits for somebody who reads.
     collected = os.open(fifo, os.O_RDWR | os.O_CLOEXEC)
+    messages = os.open(sieved, os.O_RDWR | os.O_CLOEXEC) if sieved else None
     child = os.posix_spawn(
         command[0],
         command,
@@ -55,7 +57,7 @@ def _over(level: str, component: str, fifo: str, command: list[str]) -> int:
     signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
-    streams = Streams(level, component, {reader: "WARN", collected: "WARN"}, woken)
+    streams = Streams(level, component, {reader: "WARN", collected: "WARN"}, woken, messages)
     status = None
     while status is None:
         streams.step(None)
@@ -76,18 +78,25 @@ class Streams:
     :param component: who speaks.
     :param plain: by descriptor, the level of lines that do not tell theirs.
     :param woken: a descriptor of which the bytes mean nothing; None for none.
+    :param sieved: a descriptor of JSON lines of the server; None for none.
     """
 
-    def __init__(self, level: str, component: str, plain: dict[int, str], woken: int | None = None) -> None:
+    def __init__(
+        self, level: str, component: str, plain: dict[int, str], woken: int | None = None, sieved: int | None = None
+    ) -> None:
         # These take longer to load than all the rest: the server is started before.
-        from .lines import Wrapper
+        from .lines import Sieve, Wrapper
         from .logs import Log
 
         log = Log(level)
-        self._wrappers = {descriptor: Wrapper(log, component, usual) for descriptor, usual in plain.items()}
+        self._wrappers: dict[int, Sieve | Wrapper] = {
+            descriptor: Wrapper(log, component, usual) for descriptor, usual in plain.items()
+        }
+        if sieved is not None:
+            self._wrappers[sieved] = Sieve(1)
         self._woken = woken
         self._poll = select.poll()
-        for descriptor in (*plain, *([] if woken is None else [woken])):
+        for descriptor in (*self._wrappers, *([] if woken is None else [woken])):
             self._poll.register(descriptor, select.POLLIN)
 
     def open(self) -> bool:

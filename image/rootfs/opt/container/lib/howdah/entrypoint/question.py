@@ -12,6 +12,7 @@ from typing import Iterator
 
 _PROTOCOL_3 = 196608
 _QUERY = b"SELECT 1\0"
+_END = b"X" + struct.pack("!I", 4)
 # SQLSTATE cannot_connect_now: it starts, recovers, or stops.
 _NOT_YET = "57P03"
 
@@ -77,6 +78,30 @@ def ask(server: Running, user: str, timeout: float) -> Answer:
         return Answer("silent", f"no answer at {path}: {error.strerror or error}")
 
 
+def value(server: Running, user: str, query: str, timeout: float) -> str | None:
+    """The first column of the one row that a query answers; None for NULL, or when there is no answer.
+
+    :param timeout: in seconds, for each of the few steps.
+    """
+    try:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(timeout)
+            connection.connect(f"{server.socket_dir}/.s.PGSQL.{server.port}")
+            _greet(connection, user, b"howdah.follow-up")
+            for kind, data in _messages(connection):
+                if kind == b"Z":
+                    _query(connection, query.encode("ascii") + b"\0")
+                elif kind == b"D":
+                    connection.sendall(_END)
+                    length = struct.unpack("!i", data[2:6])[0]
+                    return None if length < 0 else data[6 : 6 + length].decode("utf-8", "replace")
+                elif kind == b"E":
+                    return None
+    except OSError:
+        pass  # it stops, or has other troubles, and will tell them itself
+    return None
+
+
 def reaches(server: Running, timeout: float) -> bool:
     """Whether the port accepts connections; nothing is said, and so nothing is logged."""
     try:
@@ -86,11 +111,18 @@ def reaches(server: Running, timeout: float) -> bool:
     return True
 
 
-def _converse(connection: socket.socket, user: str) -> Answer:
-    words = (b"user", os.fsencode(user), b"database", b"postgres", b"application_name", b"howdah.health")
-    parameters = b"\0".join(words)
-    body = struct.pack("!I", _PROTOCOL_3) + parameters + b"\0\0"
+def _greet(connection: socket.socket, user: str, application: bytes) -> None:
+    words = (b"user", os.fsencode(user), b"database", b"postgres", b"application_name", application)
+    body = struct.pack("!I", _PROTOCOL_3) + b"\0".join(words) + b"\0\0"
     connection.sendall(struct.pack("!I", len(body) + 4) + body)
+
+
+def _query(connection: socket.socket, query: bytes) -> None:
+    connection.sendall(b"Q" + struct.pack("!I", len(query) + 4) + query)
+
+
+def _converse(connection: socket.socket, user: str) -> Answer:
+    _greet(connection, user, b"howdah.health")
     asked = False
     for kind, data in _messages(connection):
         if kind == b"E":
@@ -98,10 +130,10 @@ def _converse(connection: socket.socket, user: str) -> Answer:
         if kind == b"R" and struct.unpack("!I", data[:4]) != (0,):
             return Answer("ready", "the server asks for a password on its socket")
         if kind == b"Z" and not asked:
-            connection.sendall(b"Q" + struct.pack("!I", len(_QUERY) + 4) + _QUERY)
+            _query(connection, _QUERY)
             asked = True
         elif kind == b"D":
-            connection.sendall(b"X" + struct.pack("!I", 4))
+            connection.sendall(_END)
             return Answer("ready", "the server answers")
     return Answer("silent", "the server closed the connection")
 

@@ -47,9 +47,10 @@ class State:
     user: str
 
 
-def prepare() -> None:
+def prepare(sieved: bool) -> None:
     """Make the folder, empty.
 
+    :param sieved: whether the server's JSON is to pass through the log pump.
     :raises Refused: when it cannot be made.
     """
     try:
@@ -58,9 +59,12 @@ def prepare() -> None:
         os.mkdir(LOGS, 0o700)
         # The collector's plain file holds what children of the server print: the log pump reads it.
         os.mkfifo(f"{LOGS}/{RAW_LOG}", 0o600)
-        # Its JSON goes straight to the container's standard output. This process becomes the init;
-        # with --pid=host its number is not 1.
-        os.symlink(f"/proc/{os.getpid()}/fd/1", f"{LOGS}/{JSON_LOG}")
+        if sieved:
+            os.mkfifo(f"{LOGS}/{JSON_LOG}", 0o600)
+        else:
+            # Straight to the container's standard output. This process becomes the init; with --pid=host its
+            # number is not 1.
+            os.symlink(f"/proc/{os.getpid()}/fd/1", f"{LOGS}/{JSON_LOG}")
     except OSError as error:
         raise Refused(
             Fault(
