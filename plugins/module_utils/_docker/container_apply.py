@@ -18,7 +18,7 @@ from .._core.deadline import Deadline
 from .._core.errors import ContainerFailed, EngineError, HowdahError, ImageNotFound, NameConflict, PortTaken
 from . import bodies, container_facts, fields, health, observe, reconcile, values
 from .client import request
-from .observe import Container, Observed
+from .observe import Container
 from .reconcile import ContainerPlan, on_trial
 from .spec import SUFFIX_NEW, SUFFIX_OLD, ContainerSpec, Wish, own_labels
 
@@ -35,17 +35,6 @@ _PORT_TAKEN = re.compile(
     r"(?: failed|: bind|:\S+:\d+/|/).*already (?:allocated|in use)"
 )
 _MANAGED = {"io.howdah.managed-by": "howdah.postgresql.container"}
-
-
-def decide(client: APIClient, wish: Wish, deadline: Deadline) -> tuple[Observed, ContainerPlan]:
-    """What there is, and what is to be done; changes nothing.
-
-    :raises HowdahError: when the wish cannot be granted; see :func:`.reconcile.plan`.
-    """
-    observed = observe.observe(client, wish, deadline)
-    if reconcile.needs_surroundings(wish, observed):
-        observed = observe.look_around(client, wish, observed, deadline)
-    return observed, reconcile.plan(wish, observed)
 
 
 @dataclass(frozen=True)

@@ -3,18 +3,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Several containers in one call, side by side: each fails for itself, what they share is made once.
 
+What changes containers is imported only where something is to be changed: managed hosts compile every import anew.
+
 This module util is PRIVATE to the collection: it may change without notice.
 """
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Callable, Mapping, NoReturn, Sequence
 
 from .._core.deadline import Deadline
 from .._core.errors import HowdahError, InvalidInput
 from .._core.plan import Action, Plan
-from . import container_apply, container_facts, reconcile, spec
+from . import container_decide, container_facts, reconcile, spec
 from .reconcile import ContainerPlan
 from .spec import Wish
 
@@ -92,6 +93,8 @@ def work(connect: Connect, wishes: Sequence[Wish], deadline: Deadline, check_mod
         if not check_mode:
             workers[0].apply()
         return outcomes
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(len(workers)) as pool:
         list(pool.map(_Worker.decide, workers))
         shared = _Shared(connect, outcomes, deadline)
@@ -106,7 +109,7 @@ def combined(outcomes: Sequence[Outcome]) -> Plan:
     """The plans of all containers as one; a step that several have counts once, and stands where it is done."""
     steps = dict.fromkeys(action for outcome in outcomes for action in outcome.plan.actions)
     actions = sorted(
-        steps, key=lambda step: (step.verb == reconcile.REMOVE_VOLUME) - (step.verb in container_apply.MAKERS)
+        steps, key=lambda step: step.verb in reconcile.SHARED and (1 if step.verb == reconcile.REMOVE_VOLUME else -1)
     )
     changed = [outcome for outcome in outcomes if outcome.plan.changed]
     return Plan(
@@ -143,7 +146,7 @@ class _Worker:
         outcome = self.outcome
         try:
             self.client = self.connect()
-            observed, outcome.decided = container_apply.decide(self.client, outcome.wish, self.deadline)
+            observed, outcome.decided = container_decide.decide(self.client, outcome.wish, self.deadline)
         except HowdahError as error:
             outcome.error = error
             return
@@ -156,6 +159,8 @@ class _Worker:
             return
         if not (decided.plan.changed or reconcile.must_wait(outcome.wish, decided)):
             return
+        from . import container_apply
+
         try:
             applied = container_apply.apply(self.client, outcome.wish, decided, self.deadline)
         except HowdahError as error:
@@ -184,6 +189,8 @@ class _Shared:
 
     def make(self) -> None:
         """Create what is missing; whoever needs what cannot be created has failed."""
+        from . import container_apply
+
         for action, outcomes in self.wanted.items():
             if action.verb in container_apply.MAKERS:
                 try:
@@ -195,6 +202,8 @@ class _Shared:
 
     def clear(self) -> None:
         """Remove volumes that are to go, and what was made for containers that have all failed."""
+        from . import container_apply
+
         for action, outcomes in self.wanted.items():
             going = [outcome for outcome in outcomes if outcome.goes_on]
             try:

@@ -8,7 +8,12 @@ import os
 from typing import Any
 
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
-from ansible_collections.howdah.postgresql.plugins.module_utils._docker import container_apply, reconcile, spec
+from ansible_collections.howdah.postgresql.plugins.module_utils._docker import (
+    container_apply,
+    container_decide,
+    reconcile,
+    spec,
+)
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker.container_options import ARGUMENT_SPEC
 from hypothesis import strategies as st
 
@@ -23,7 +28,7 @@ def params(name: str = "box", **given: Any) -> dict[str, Any]:
 def run(client: Any, options: dict[str, Any], check_mode: bool = False) -> dict[str, Any]:
     """What the module does between its arguments and its result; the result's part that the plan gives."""
     wish, deadline = spec.parse(options), Deadline(options["timeout"])
-    _observed, decided = container_apply.decide(client, wish, deadline)
+    _observed, decided = container_decide.decide(client, wish, deadline)
     if not check_mode and (decided.plan.changed or reconcile.must_wait(wish, decided)):
         container_apply.apply(client, wish, decided, deadline)
     return decided.plan.result()
