@@ -1,10 +1,9 @@
-#!/usr/bin/env python3
 # Copyright (c) 2026, the howdah.postgresql authors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How fast the modules image and container are: ratios against their peers, measured in one run.
 
-    tests/bench/modules.py [ROUNDS]
+    python3 tests/bench/modules.py [ROUNDS]
 
 Both sides run in the same environment: PyPI's package `ansible`, which brings community.docker, in a virtual
 environment of the bench's own. It needs an engine with debian:bookworm, and Docker's command line client. Each
