@@ -4,6 +4,7 @@
 """The controller's part of the module image: it reads the build context and shows the progress."""
 from __future__ import annotations
 
+import errno
 import os
 import shlex
 import signal
@@ -34,6 +35,7 @@ from ansible_collections.howdah.postgresql.plugins.module_utils._docker.progress
 # Asked here because strategies load action plugins before they fork, and a worker has no terminal.
 _ON_TERMINAL = sys.stdout.isatty()
 _REFRESH_SECONDS = 0.2
+_PIPE_SECONDS = 0.02
 # Each look costs a command over the connection, and a look for the result a module.
 _REMOTE_REFRESH_SECONDS = 1.0
 _REMOTE_LOOKS_PER_STATUS = 10
@@ -80,6 +82,11 @@ class ActionModule(ActionBase):
         bases = base_references(context.dockerfile_text, strings(params["args"]))
         sources = Sources(context.digests(), context.file_digests(), bases)
         args["prepared"] = {"sources": sources.as_dict()}
+        view = self._view(params["progress"], task_vars)
+        here = self._connection.transport == "local" and not self._is_become_unprivileged()
+        if here and not self._task.check_mode:
+            args["prepared"]["spent"] = deadline.elapsed()
+            return self._build_here(args, task_vars, context, view)
         result = self._module(args, task_vars)
         if not result.pop("context_wanted", False):
             return result
@@ -88,7 +95,7 @@ class ActionModule(ActionBase):
             _write_archive(context, archive)
             deadline.check("reading the build context")
             args["prepared"]["spent"] = deadline.elapsed()
-            return self._build(args, task_vars, archive, params["timeout"], params["progress"])
+            return self._build_remotely(args, task_vars, archive, int(params["timeout"]) + _ASYNC_MARGIN_SECONDS, view)
 
     def _extra(self, file: dict[str, Any]) -> Entry:
         mode = int(file["mode"], 8)
@@ -105,17 +112,21 @@ class ActionModule(ActionBase):
         )
         return answer
 
-    def _build(
-        self, args: dict[str, Any], task_vars: dict[str, Any], archive: str, timeout: float, progress: str
+    def _build_here(
+        self, args: dict[str, Any], task_vars: dict[str, Any], context: Context, view: ProgressView
     ) -> dict[str, Any]:
-        view = self._view(progress, task_vars)
-        events = archive + ".progress"
-        if self._connection.transport != "local" or self._is_become_unprivileged():
-            return self._build_remotely(args, task_vars, archive, int(timeout) + _ASYNC_MARGIN_SECONDS, view)
-        with open(events, "xb", opener=_private):
-            pass  # the module appends to it
-        with _Follower(events, view):
-            return self._module(_with(args, archive=archive, progress_file=events), task_vars)
+        """Offer the context through a pipe: the module reads it if it must build, and is started only once."""
+        with tempfile.TemporaryDirectory(prefix="howdah-image-", dir=_local_tmp()) as folder:
+            archive, events = os.path.join(folder, "context.tar"), os.path.join(folder, "progress")
+            os.mkfifo(archive, 0o600)
+            with open(events, "xb", opener=_private):
+                pass  # the module appends to it
+            sender = _Sender(archive, context)
+            with sender, _Follower(events, view):
+                result = self._module(_with(args, archive=archive, progress_file=events), task_vars)
+            if sender.error is not None:
+                raise sender.error
+            return result
 
     def _build_remotely(
         self, args: dict[str, Any], task_vars: dict[str, Any], archive: str, limit: int, view: ProgressView
@@ -194,17 +205,14 @@ class ActionModule(ActionBase):
         )
 
 
-class _Follower(threading.Thread):
-    """Shows what is appended to a file, while the module runs in the worker's main thread.
+class _Companion(threading.Thread):
+    """Does something for the module while that runs.
 
-    The module must have the main thread, as Ansible binds a task's context to it; Display hands
-    text to the controlling process through a queue, which any thread may use.
+    The module must have the worker's main thread, as Ansible binds a task's context to it.
     """
 
-    def __init__(self, path: str, view: ProgressView) -> None:
-        super().__init__(name="howdah-progress", daemon=True)
-        self._path = path
-        self._view = view
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
         self._done = threading.Event()
 
     def __enter__(self) -> None:
@@ -219,6 +227,55 @@ class _Follower(threading.Thread):
     def __exit__(self, *_unused: object) -> None:
         self._done.set()
         self.join()
+
+
+class _Sender(_Companion):
+    """Writes the build context into a pipe, once the module reads from it.
+
+    :ivar error: why it could not.
+    """
+
+    def __init__(self, path: str, context: Context) -> None:
+        super().__init__()
+        self._path = path
+        self._context = context
+        self.error: HowdahError | None = None
+
+    def run(self) -> None:
+        descriptor = self._opened()
+        if descriptor is None:
+            return
+        try:
+            with open(descriptor, "wb") as file:
+                self._context.write_archive(file)
+        except HowdahError as error:
+            self.error = error
+        except BrokenPipeError:
+            pass  # the module has ended, and says why
+        except OSError as error:
+            self.error = InvalidInput(f"The build context cannot be read on the controller: {error.strerror}.")
+
+    def _opened(self) -> int | None:
+        """The pipe's end to write to; None when the module has ended without opening the other one."""
+        while not self._done.wait(_PIPE_SECONDS):
+            try:
+                descriptor = os.open(self._path, os.O_WRONLY | os.O_NONBLOCK)
+            except OSError as error:
+                if error.errno == errno.ENXIO:  # nobody reads yet
+                    continue
+                raise
+            os.set_blocking(descriptor, True)
+            return descriptor
+        return None
+
+
+class _Follower(_Companion):
+    """Shows what is appended to a file. Display hands text to the controlling process through a queue."""
+
+    def __init__(self, path: str, view: ProgressView) -> None:
+        super().__init__()
+        self._path = path
+        self._view = view
 
     def run(self) -> None:
         with open(self._path, "rb") as file:

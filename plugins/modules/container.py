@@ -10,7 +10,7 @@ short_description: Run a container, exactly as described
 version_added: 1.0.0
 author: ["howdah.postgresql authors (@howdah)"]
 description:
-  - Creates, changes, starts, stops, restarts and removes one container.
+  - Creates, changes, starts, stops, restarts and removes a container, or several at a time.
   - Compares what is asked for with what was asked for when the container was made, and with what the engine reports.
     Both comparisons are exact, so that removed variables, labels, volumes and capabilities are seen, too.
   - Changes memory, CPUs, the restart policy and networks (but for the first one) of the running container. For
@@ -34,10 +34,9 @@ attributes:
     details: O(state=restarted) restarts each time.
 options:
   name:
-    description: Name of the container.
+    description: Name of the container. Exactly one of O(name) and O(containers) is needed.
     type: str
-    required: true
-  image:
+  image: &image
     description:
       - Name of the image. It must be on the engine.
       - When the image of that name is another one than the container was made of, the container is replaced,
@@ -54,46 +53,46 @@ options:
       stopped: It exists as described, and does not run.
       restarted: It exists as described, and has been started anew by this task.
       absent: It does not exist. Its networks and volumes stay, but for O(remove_volumes).
-  command:
+  command: &command
     description: Command and its arguments. Default is the image's.
     type: list
     elements: str
-  env:
+  env: &env
     description:
       - Environment variables. Values that are not strings or whole numbers must be quoted.
       - Variables that were removed here are removed from the container, unless they are the image's.
     type: dict
-  bootstrap_env:
+  bootstrap_env: &bootstrap_env
     description:
       - Environment variables that are given to the container when it is made, and never compared.
       - Meant for secrets that count at the first start only. Ansible masks their values wherever they occur in
         its output, so leave short and common words to O(env).
     type: dict
-  user:
+  user: &user
     description: User, or user and group, that the container runs as. Default is the image's.
     type: str
-  hostname:
+  hostname: &hostname
     description: Host name inside the container. Default is the engine's choice.
     type: str
-  ports:
+  ports: &ports
     description:
       - Ports to publish, as C([host_ip:]host_port:container_port[/proto]), for example V(5432:5432),
         V(0.0.0.0:5432:5432) or V([::1]:5432:5432).
       - Without an address a port is published on 127.0.0.1 only, as published ports bypass the host's firewall.
     type: list
     elements: str
-  volumes:
+  volumes: &volumes
     description:
       - Volumes and paths of the host to mount, as C(name_or_/path:/target[:ro]).
       - Volumes that do not exist are created. Paths must exist.
       - Volumes that the engine made for the image's C(VOLUME) stay with the container when it is replaced.
     type: list
     elements: str
-  tmpfs:
+  tmpfs: &tmpfs
     description: File systems in memory, as C(/path[:options]), for example V(/run:size=16m,mode=0755).
     type: list
     elements: str
-  networks:
+  networks: &networks
     description:
       - User networks that the container is attached to, and to no other. Default is the engine's bridge.
       - Networks that do not exist are created, as bridges.
@@ -114,57 +113,57 @@ options:
       ipv6_address:
         description: A fixed IPv6 address. The network must exist and have an IPv6 subnet of its own.
         type: str
-  network_mode:
+  network_mode: &network_mode
     description: V(host) for the network of the engine's host, V(none) for no network. Excludes O(networks).
     type: str
     choices: [host, none]
-  shm_size:
+  shm_size: &shm_size
     description: Size of C(/dev/shm), for example V(256m). Default is the engine's, mostly 64 MiB.
     type: str
-  memory:
+  memory: &memory
     description: Limit of memory, for example V(2g). Default is none.
     type: str
-  cpus:
+  cpus: &cpus
     description: Limit of CPUs, for example V(1.5). Default is none.
     type: float
-  ulimits:
+  ulimits: &ulimits
     description: Limits of processes, as C(name=soft[:hard]), for example V(nofile=65536).
     type: list
     elements: str
-  sysctls:
+  sysctls: &sysctls
     description: Kernel parameters of the container's namespaces.
     type: dict
-  read_only:
+  read_only: &read_only
     description: Whether the root file system is read-only. Default is V(false).
     type: bool
-  cap_drop:
+  cap_drop: &cap_drop
     description: Capabilities to drop, or V(ALL).
     type: list
     elements: str
-  cap_add:
+  cap_add: &cap_add
     description: Capabilities to add.
     type: list
     elements: str
-  security_opt:
+  security_opt: &security_opt
     description: Security options, for example V(no-new-privileges).
     type: list
     elements: str
-  init:
+  init: &init
     description: Whether the engine's init runs as process 1. Default is the engine's.
     type: bool
-  stop_signal:
+  stop_signal: &stop_signal
     description: Signal that stops the container, for example V(SIGINT). Default is the image's, else SIGTERM.
     type: str
-  stop_timeout:
+  stop_timeout: &stop_timeout
     description:
       - Seconds from the stop signal to the kill, whoever stops the container. Default is the engine's, 10.
       - When this module stops the container, what is left of O(timeout) bounds it as well.
     type: int
-  restart_policy:
+  restart_policy: &restart_policy
     description: When the engine restarts the container - V(no), V(always), V(unless-stopped) or V(on-failure[:n]).
       Default is V(no).
     type: str
-  healthcheck:
+  healthcheck: &healthcheck
     description: How the engine tells whether the container is healthy. Whatever is not given here is the image's.
     type: dict
     suboptions:
@@ -187,16 +186,16 @@ options:
         description: Whether there is no health check, not even the image's.
         type: bool
         default: false
-  log_driver:
+  log_driver: &log_driver
     description: Log driver. Default is the engine's.
     type: str
-  log_options:
+  log_options: &log_options
     description: Options of the log driver.
     type: dict
-  labels:
+  labels: &labels
     description: Labels.
     type: dict
-  hosts:
+  hosts: &hosts
     description: Further entries of C(/etc/hosts), host name to address.
     type: dict
   image_pending:
@@ -231,7 +230,7 @@ options:
     description: Limit in seconds for the whole task. Undoing a failed change may take some seconds more.
     type: float
     default: 60
-  remove_volumes:
+  remove_volumes: &remove_volumes
     description: Names of volumes to remove with O(state=absent). No others are removed.
     type: list
     elements: str
@@ -242,6 +241,70 @@ options:
         until the next run of the task.
     type: bool
     default: false
+  containers:
+    description:
+      - Several containers in one call, worked on side by side. Each takes nearly all the options of the task; one that
+        it does not give itself counts as the task gives it.
+      - A container that fails does not keep the others from their work, but fails the task in the end.
+      - Networks and volumes that do not exist are created first, once for all of them; volumes are removed last.
+      - As they are worked on at the same time, none may need a port or an address that another one gives up.
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description: Name of the container.
+        type: str
+        required: true
+      image: *image
+      state:
+        description: As O(state), for this container.
+        type: str
+        choices: [present, started, stopped, restarted, absent]
+      command: *command
+      env: *env
+      bootstrap_env: *bootstrap_env
+      user: *user
+      hostname: *hostname
+      ports: *ports
+      volumes: *volumes
+      tmpfs: *tmpfs
+      networks: *networks
+      network_mode: *network_mode
+      shm_size: *shm_size
+      memory: *memory
+      cpus: *cpus
+      ulimits: *ulimits
+      sysctls: *sysctls
+      read_only: *read_only
+      cap_drop: *cap_drop
+      cap_add: *cap_add
+      security_opt: *security_opt
+      init: *init
+      stop_signal: *stop_signal
+      stop_timeout: *stop_timeout
+      restart_policy: *restart_policy
+      healthcheck: *healthcheck
+      log_driver: *log_driver
+      log_options: *log_options
+      labels: *labels
+      hosts: *hosts
+      image_pending:
+        description: As O(image_pending), for this container.
+        type: bool
+      drift:
+        description: As O(drift), for this container.
+        type: str
+        choices: [recreate, warn, ignore]
+      wait:
+        description: As O(wait), for this container.
+        type: bool
+      stable_for:
+        description: As O(stable_for), for this container.
+        type: float
+      remove_volumes: *remove_volumes
+      keep_on_failure:
+        description: As O(keep_on_failure), for this container.
+        type: bool
 seealso:
   - module: howdah.postgresql.container_info
   - module: howdah.postgresql.image
@@ -264,6 +327,18 @@ EXAMPLES = r"""
     bootstrap_env:
       POSTGRES_PASSWORD: "{{ verifier }}"
 
+- name: Three members, side by side
+  howdah.postgresql.container:
+    image: example/member:1
+    networks: [{name: members}]
+    containers:
+      - name: member1
+        env: {MEMBER: 1}
+      - name: member2
+        env: {MEMBER: 2}
+      - name: member3
+        env: {MEMBER: 3}
+
 - name: Restart it, as it is
   howdah.postgresql.container:
     name: pg1
@@ -285,7 +360,7 @@ actions:
   sample: ["recreate container pg1: image"]
 container:
   description: The container, as M(howdah.postgresql.container_info) returns it. In check mode, as it was before.
-  returned: success
+  returned: O(name) is given, and the container could be looked at
   type: dict
   contains:
     name:
@@ -312,6 +387,38 @@ ready_after:
   description: Seconds from the start of the container until it was healthy.
   returned: when it was started, and waited for
   type: float
+containers:
+  description: The containers in the order of O(containers), each with what the task returns for a single one.
+  returned: O(containers) is given
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Its name.
+      type: str
+      returned: always
+    changed:
+      description: Whether anything was done to it.
+      type: bool
+      returned: always
+    actions:
+      description: As RV(actions), for this container.
+      type: list
+      elements: str
+      returned: always
+    failed:
+      description: Whether it failed. If so, RV(error), RV(code) and the like of it are here, and its C(msg).
+      type: bool
+      returned: always
+    container:
+      description: As RV(container).
+      type: dict
+      returned: unless it could not be looked at
+failed_containers:
+  description: Names of the containers that failed. RV(error) and RV(code) are those of the first.
+  returned: when containers of O(containers) failed
+  type: list
+  elements: str
 error:
   description: Name of the kind of failure, for example V(container_failed), V(port_taken), V(timeout).
   returned: failure
@@ -329,6 +436,10 @@ rolled_back:
   description: Whether a running container was to be replaced, and runs again because the new one failed.
   returned: when it does
   type: bool
+kept:
+  description: Name of the failed container, when O(keep_on_failure) has kept it.
+  returned: when it is kept
+  type: str
 exit_code:
   description: Exit code of a container that failed.
   returned: when a container exited
@@ -339,96 +450,48 @@ from typing import Any, Mapping
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
-from ansible_collections.howdah.postgresql.plugins.module_utils._docker import container_facts, reconcile, spec
-from ansible_collections.howdah.postgresql.plugins.module_utils._docker.client import (
+from ansible_collections.howdah.postgresql.plugins.module_utils._docker import container_list, reconcile
+from ansible_collections.howdah.postgresql.plugins.module_utils._docker.client import REQUIRED_TOGETHER, connect
+from ansible_collections.howdah.postgresql.plugins.module_utils._docker.container_options import (
     ARGUMENT_SPEC,
-    REQUIRED_TOGETHER,
-    connect,
+    MUTUALLY_EXCLUSIVE,
+    REQUIRED_ONE_OF,
+    each,
 )
-from ansible_collections.howdah.postgresql.plugins.module_utils._docker.container_apply import apply, decide
 from ansible_collections.howdah.postgresql.plugins.module_utils._shell import Report, mask, run
-
-_NETWORK: dict[str, Any] = {
-    "name": {"type": "str", "required": True},
-    "aliases": {"type": "list", "elements": "str"},
-    "ipv4_address": {"type": "str"},
-    "ipv6_address": {"type": "str"},
-}
-_HEALTHCHECK: dict[str, Any] = {
-    "test": {"type": "raw"},
-    "interval": {"type": "str"},
-    "timeout": {"type": "str"},
-    "retries": {"type": "int"},
-    "start_period": {"type": "str"},
-    "disabled": {"type": "bool", "default": False},
-}
-_OPTIONS: dict[str, Any] = {
-    **ARGUMENT_SPEC,
-    "name": {"type": "str", "required": True},
-    "image": {"type": "str"},
-    "image_pending": {"type": "bool", "default": False},
-    "state": {
-        "type": "str",
-        "default": "started",
-        "choices": ["present", "started", "stopped", "restarted", "absent"],
-    },
-    "command": {"type": "list", "elements": "str"},
-    "env": {"type": "dict"},
-    "bootstrap_env": {"type": "dict", "no_log": True},
-    "user": {"type": "str"},
-    "hostname": {"type": "str"},
-    "ports": {"type": "list", "elements": "str"},
-    "volumes": {"type": "list", "elements": "str"},
-    "tmpfs": {"type": "list", "elements": "str"},
-    "networks": {"type": "list", "elements": "dict", "options": _NETWORK},
-    "network_mode": {"type": "str", "choices": ["host", "none"]},
-    "shm_size": {"type": "str"},
-    "memory": {"type": "str"},
-    "cpus": {"type": "float"},
-    "ulimits": {"type": "list", "elements": "str"},
-    "sysctls": {"type": "dict"},
-    "read_only": {"type": "bool"},
-    "cap_drop": {"type": "list", "elements": "str"},
-    "cap_add": {"type": "list", "elements": "str"},
-    "security_opt": {"type": "list", "elements": "str"},
-    "init": {"type": "bool"},
-    "stop_signal": {"type": "str"},
-    "stop_timeout": {"type": "int"},
-    "restart_policy": {"type": "str"},
-    "healthcheck": {"type": "dict", "options": _HEALTHCHECK},
-    "log_driver": {"type": "str"},
-    "log_options": {"type": "dict"},
-    "labels": {"type": "dict"},
-    "hosts": {"type": "dict"},
-    "drift": {"type": "str", "default": "recreate", "choices": ["recreate", "warn", "ignore"]},
-    "wait": {"type": "bool", "default": True},
-    "stable_for": {"type": "float", "default": 1},
-    "timeout": {"type": "float", "default": 60},
-    "remove_volumes": {"type": "list", "elements": "str"},
-    "keep_on_failure": {"type": "bool", "default": False},
-}
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=_OPTIONS, required_together=REQUIRED_TOGETHER, supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec=ARGUMENT_SPEC,
+        mutually_exclusive=MUTUALLY_EXCLUSIVE,
+        required_one_of=REQUIRED_ONE_OF,
+        required_together=REQUIRED_TOGETHER,
+        supports_check_mode=True,
+    )
 
     def body(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
-        for variable, value in (params["env"] or {}).items():
-            if reconcile.secret_name(str(variable)):
-                mask(module, str(value))
-        wish = spec.parse({**params, "image_pending": params["image_pending"] and module.check_mode})
-        client = connect(params, deadline)
-        observed, decided = decide(client, wish, deadline)
-        report.plan(decided.plan)
-        for warning in decided.warnings:
-            module.warn(warning)
-        container = observed.container
-        if not module.check_mode and (decided.plan.changed or reconcile.must_wait(wish, decided)):
-            applied = apply(client, wish, decided, deadline)
-            container = applied.container
-            if applied.ready_after is not None:
-                report.add(ready_after=round(applied.ready_after, 2))
-        report.add(container=container_facts.facts(wish.name, container))
+        options = each(params)
+        for given in options:
+            given["image_pending"] = given["image_pending"] and module.check_mode
+            secrets = (value for name, value in (given["env"] or {}).items() if reconcile.secret_name(str(name)))
+            mask(module, *map(str, secrets))
+        wishes = container_list.parse(options)
+        outcomes = container_list.work(lambda: connect(params, deadline), wishes, deadline, module.check_mode)
+        for outcome in outcomes:
+            for warning in outcome.decided.warnings if outcome.decided else ():
+                module.warn(warning)
+        if params["containers"] is None:
+            report.plan(outcomes[0].plan)
+            report.add(**outcomes[0].facts)
+            if outcomes[0].error is not None:
+                raise outcomes[0].error
+            return
+        report.plan(container_list.combined(outcomes))
+        report.add(containers=[outcome.result() for outcome in outcomes])
+        failed = [outcome for outcome in outcomes if outcome.error is not None]
+        if failed:
+            container_list.fail(failed, len(outcomes))
 
     run(module, body)
 

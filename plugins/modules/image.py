@@ -338,8 +338,7 @@ def _build(
     )
     tell = progress.ProgressWriter(params["prepared"].get("progress_file"))
     try:
-        with open(params["prepared"]["archive"], "rb") as archive:
-            log = buildkit.build(client, archive, options, deadline, tell)
+        log = buildkit.build(client, params["prepared"]["archive"], options, deadline, tell)
     finally:
         tell.end()
     report.add(steps=log.steps(), elapsed=round(deadline.elapsed(), 3))

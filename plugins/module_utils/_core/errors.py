@@ -109,6 +109,13 @@ class ImageInUse(HowdahError):
     number = 1203
 
 
+class TransferFailed(HowdahError):
+    """The image did not get from one engine to another."""
+
+    code = "transfer_failed"
+    number = 1204
+
+
 # --- 1300-1399: containers -----------------------------------------------------------------------
 
 

@@ -13,12 +13,14 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import os
 import secrets
+import select
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, BinaryIO, Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Iterator, Mapping, Sequence
 
 from .._core.deadline import Deadline
-from .._core.errors import BuildFailed, DeadlineExceeded, EngineError, HowdahError
+from .._core.errors import BuildFailed, DeadlineExceeded, EngineError, HowdahError, InvalidInput
 from . import trace
 from .build_log import BuildLog
 from .client import request
@@ -32,6 +34,10 @@ if TYPE_CHECKING:
 _CANCEL_SECONDS = 5.0
 # Messages of the trace are a few kB; without a bound, an engine gone mad would fill the memory.
 _LONGEST_MESSAGE = 64 << 20
+_CHUNK = 1 << 18
+_END_OF_ARCHIVE = bytes(1024)
+# The controller writes as soon as somebody reads.
+_WRITER_SECONDS = 20.0
 
 Event = Mapping[str, Any]
 
@@ -74,14 +80,14 @@ class BuildOptions:
 
 def build(
     client: APIClient,
-    archive: BinaryIO,
+    archive: str,
     options: BuildOptions,
     deadline: Deadline,
     tell: Callable[[Event], None],
 ) -> BuildLog:
     """Build an image.
 
-    :param archive: the context, as a tar archive.
+    :param archive: path of the context as a tar archive, see :func:`read_archive`.
     :param tell: called with each progress event, see :class:`.build_log.BuildLog`.
     :return: the log of the build.
     :raises BuildFailed: when a step fails; names it, its exit code and its last output.
@@ -91,7 +97,8 @@ def build(
     log = BuildLog()
     built = False
     doing = f"building {options.names[0]}"
-    answer = bounded(_messages(client, archive, options.query(build_id)), client, deadline, doing)
+    body = read_archive(archive, deadline)
+    answer = bounded(_messages(client, body, options.query(build_id)), client, deadline, doing)
     try:
         for message in answer:
             if "error" in message:
@@ -116,7 +123,33 @@ def build(
     return log
 
 
-def _messages(client: APIClient, archive: BinaryIO, query: Sequence[tuple[str, str]]) -> Iterator[Mapping[str, Any]]:
+def read_archive(path: str, deadline: Deadline) -> Iterator[bytes]:
+    """The content of a tar archive, be it a file or a pipe that is written to at the same time.
+
+    :raises InvalidInput: when nobody writes into the pipe, or the archive ends before its end. Tar readers take one
+        without an end for a whole one; as this interrupts the request, the engine does not see an end at all.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe without a writer would block here
+    with open(descriptor, "rb", buffering=0) as file:
+        waiting = select.poll()
+        waiting.register(file, select.POLLIN)
+        if not waiting.poll(1000 * min(_WRITER_SECONDS, deadline.check("waiting for the build context"))):
+            raise InvalidInput("The build context does not arrive from the controller.")
+        os.set_blocking(descriptor, True)
+        end = b""
+        while True:
+            chunk = file.read(_CHUNK)
+            if not chunk:
+                break
+            yield chunk
+            end = (end + chunk)[-len(_END_OF_ARCHIVE):]
+        if end != _END_OF_ARCHIVE:
+            raise InvalidInput("The build context did not arrive whole from the controller.")
+
+
+def _messages(
+    client: APIClient, archive: Iterator[bytes], query: Sequence[tuple[str, str]]
+) -> Iterator[Mapping[str, Any]]:
     """Send the request and yield the messages of the answer; runs in the reading thread."""
     from docker.errors import APIError
 

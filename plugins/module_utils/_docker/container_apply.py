@@ -18,7 +18,7 @@ from .._core.deadline import Deadline
 from .._core.errors import ContainerFailed, EngineError, HowdahError, ImageNotFound, NameConflict, PortTaken
 from . import bodies, container_facts, fields, health, observe, reconcile, values
 from .client import request
-from .observe import Container, Observed
+from .observe import Container
 from .reconcile import ContainerPlan, on_trial
 from .spec import SUFFIX_NEW, SUFFIX_OLD, ContainerSpec, Wish, own_labels
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from docker import APIClient
 
 # Seconds for each step back: what failed may have used up the deadline, and half a change is worse.
-_GRACE = 15.0
+GRACE = 15.0
 _ENGINES_STOP_TIMEOUT = 10
 # "Bind for 127.0.0.1:5432 failed: port is already allocated", "listen tcp4 127.0.0.1:5432: bind:
 # address already in use", "failed to bind host port for 127.0.0.1:5432:…: address already in use".
@@ -35,17 +35,6 @@ _PORT_TAKEN = re.compile(
     r"(?: failed|: bind|:\S+:\d+/|/).*already (?:allocated|in use)"
 )
 _MANAGED = {"io.howdah.managed-by": "howdah.postgresql.container"}
-
-
-def decide(client: APIClient, wish: Wish, deadline: Deadline) -> tuple[Observed, ContainerPlan]:
-    """What there is, and what is to be done; changes nothing.
-
-    :raises HowdahError: when the wish cannot be granted; see :func:`.reconcile.plan`.
-    """
-    observed = observe.observe(client, wish, deadline)
-    if reconcile.needs_surroundings(wish, observed):
-        observed = observe.look_around(client, wish, observed, deadline)
-    return observed, reconcile.plan(wish, observed)
 
 
 @dataclass(frozen=True)
@@ -72,6 +61,38 @@ def apply(client: APIClient, wish: Wish, decided: ContainerPlan, deadline: Deadl
     return Applied(run.run(), run.ready_after)
 
 
+def make_network(client: APIClient, name: str, deadline: Deadline) -> Callable[[Deadline], None]:
+    """Create a network; what undoes it."""
+    with request(client, deadline, f"creating network {name}"):
+        made = client.create_network(name, driver="bridge", check_duplicate=True, labels=_MANAGED)["Id"]
+    return lambda deadline: _delete(client, f"/networks/{made}", f"removing network {name}", deadline)
+
+
+def make_volume(client: APIClient, name: str, deadline: Deadline) -> Callable[[Deadline], None]:
+    """Create a volume; what undoes it."""
+    with request(client, deadline, f"creating volume {name}"):
+        client.create_volume(name, labels=_MANAGED)
+    return lambda deadline: remove_volume(client, name, deadline)
+
+
+MAKERS = {reconcile.CREATE_NETWORK: make_network, reconcile.CREATE_VOLUME: make_volume}
+
+
+def remove_volume(client: APIClient, name: str, deadline: Deadline) -> None:
+    """Remove a volume."""
+    _delete(client, f"/volumes/{name}", f"removing volume {name}", deadline)
+
+
+def _delete(client: APIClient, path: str, doing: str, deadline: Deadline) -> None:
+    """Remove something; that it is gone already is as good."""
+    try:
+        with request(client, deadline, doing):
+            client._raise_for_status(client._delete(client._url(path)))
+    except EngineError as error:
+        if error.details["status"] != 404:
+            raise
+
+
 class _Run:
     def __init__(self, client: APIClient, wish: Wish, decided: ContainerPlan, deadline: Deadline) -> None:
         self.client = client
@@ -89,9 +110,9 @@ class _Run:
 
     def run(self) -> Container | None:
         do: dict[str, Callable[[str], None]] = {
-            reconcile.CREATE_NETWORK: self.create_network,
-            reconcile.CREATE_VOLUME: self.create_volume,
-            reconcile.REMOVE_VOLUME: self.remove_volume,
+            reconcile.CREATE_NETWORK: lambda name: self.provide(make_network(self.client, name, self.deadline)),
+            reconcile.CREATE_VOLUME: lambda name: self.provide(make_volume(self.client, name, self.deadline)),
+            reconcile.REMOVE_VOLUME: lambda name: remove_volume(self.client, name, self.deadline),
             reconcile.CREATE: self.create,
             reconcile.RECREATE: self.recreate,
             reconcile.UPDATE: lambda _: self.update(self.id, self.decided.update, self.deadline),
@@ -107,7 +128,8 @@ class _Run:
         try:
             with self.undo:
                 for action in self.decided.plan.actions:
-                    do[action.verb](action.target)
+                    if action not in self.decided.done_elsewhere:
+                        do[action.verb](action.target)
                 result = self.served()
                 # From here on the new container is the proven one: nothing is undone any more.
                 self.undo.pop_all()
@@ -133,6 +155,7 @@ class _Run:
         if self.kept:
             name = self.wish.name + (SUFFIX_NEW if self.decided.current else "")
             told.append(f"The failed container is kept for inspection as {name}.")
+            error.details["kept"] = name
         if told:
             error.message = f"{error.message.rstrip('. ')}. {' '.join(told)}"
             error.args = (error.message,)
@@ -156,7 +179,7 @@ class _Run:
 
         def attempt() -> None:
             try:
-                step(Deadline(_GRACE))
+                step(Deadline(GRACE))
             except HowdahError as error:
                 self.not_undone.append(error.message)
 
@@ -164,20 +187,9 @@ class _Run:
 
     # --- what a plan's actions mean --------------------------------------------------------------
 
-    def create_network(self, name: str) -> None:
-        with request(self.client, self.deadline, f"creating network {name}"):
-            made = self.client.create_network(name, driver="bridge", check_duplicate=True, labels=_MANAGED)["Id"]
-        if not self.keeps():
-            self.undoing(lambda deadline: self.delete(f"/networks/{made}", f"removing network {name}", deadline))
-
-    def create_volume(self, name: str) -> None:
-        with request(self.client, self.deadline, f"creating volume {name}"):
-            self.client.create_volume(name, labels=_MANAGED)
-        if not self.keeps():
-            self.undoing(lambda deadline: self.delete(f"/volumes/{name}", f"removing volume {name}", deadline))
-
-    def remove_volume(self, name: str) -> None:
-        self.delete(f"/volumes/{name}", f"removing volume {name}", self.deadline)
+    def provide(self, undo: Callable[[Deadline], None]) -> None:
+        """Note how to undo that something was made for the container, which is kept with it."""
+        self.undoing(lambda deadline: None if self.kept else undo(deadline))
 
     def create(self, name: str) -> None:
         spec = self.spec()
@@ -229,10 +241,6 @@ class _Run:
         if self.wish.spec is None:
             raise ValueError("a plan that makes or changes a container has a description of it")
         return self.wish.spec
-
-    def keeps(self) -> bool:
-        """Whether what a new container needs is left for inspection with it."""
-        return self.wish.keep_on_failure and self.decided.current is None
 
     def make(self, name: str, restart: str, old: Container | None = None) -> str:
         """Create a container, attached to its networks; the ID."""
@@ -311,20 +319,11 @@ class _Run:
 
     def remove(self, container: str, deadline: Deadline, volumes: bool = False) -> None:
         path = f"/containers/{container}?force=1" + ("&v=1" if volumes else "")
-        self.delete(path, f"removing container {self.wish.name}", deadline)
-
-    def delete(self, path: str, doing: str, deadline: Deadline) -> None:
-        """Remove something; that it is gone already is as good."""
-        try:
-            with request(self.client, deadline, doing):
-                self.client._raise_for_status(self.client._delete(self.client._url(path)))
-        except EngineError as error:
-            if error.details["status"] != 404:
-                raise
+        _delete(self.client, path, f"removing container {self.wish.name}", deadline)
 
     def port_taken(self, ip: str, port: int) -> PortTaken:
         """Who has the port."""
-        with request(self.client, Deadline(_GRACE), "looking for the holder of a port"):
+        with request(self.client, Deadline(GRACE), "looking for the holder of a port"):
             running = self.client.containers()
         for container in running:
             for published in container.get("Ports") or ():

@@ -87,7 +87,7 @@ class Context:
         :raises InvalidInput: when a file is not any more what it was when its digest was taken.
         """
         merged = {entry.path: entry for entry in (*self.entries, self.dockerfile, *self.extra)}
-        with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        with tarfile.open(fileobj=file, mode="w|", format=tarfile.PAX_FORMAT) as archive:
             for entry in _with_parents(merged):
                 info = tarfile.TarInfo(entry.path)
                 info.mode = entry.mode

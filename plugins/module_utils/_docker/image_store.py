@@ -19,6 +19,9 @@ from .client import request
 if TYPE_CHECKING:
     from docker import APIClient
 
+# Pieces of an answer that may be read before they are used: an image is larger than the memory may be.
+_AHEAD = 64
+
 
 def bounded(lines: Iterable[Any], client: APIClient, deadline: Deadline, doing: str) -> Iterator[Any]:
     """Iterate over an engine's answer with an exact deadline.
@@ -29,7 +32,7 @@ def bounded(lines: Iterable[Any], client: APIClient, deadline: Deadline, doing: 
     :raises DeadlineExceeded: when the deadline hits between two items.
     :raises HowdahError: what the connection raised, see :func:`client.request`.
     """
-    items: queue.Queue[Any] = queue.Queue()
+    items: queue.Queue[Any] = queue.Queue(_AHEAD)
     end = object()
 
     def read() -> None:

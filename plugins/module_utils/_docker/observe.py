@@ -154,11 +154,12 @@ def look_around(client: APIClient, wish: Wish, observed: Observed, deadline: Dea
     spec = wish.spec or ContainerSpec(image="")
     wanted = [mount.source for mount in spec.volumes if mount.is_volume] + list(wish.remove_volumes)
     networks = [network.name for network in spec.networks]
+    leaving = {wish.name, *wish.leaving}
     volumes = frozenset(name for name in wanted if _exists(client, "volumes", name, deadline))
     around = Surroundings(
         networks=frozenset(name for name in networks if _exists(client, "networks", name, deadline)),
         volumes=volumes,
-        users={name: _users(client, name, wish.name, deadline) for name in wish.remove_volumes if name in volumes},
+        users={name: _users(client, name, leaving, deadline) for name in wish.remove_volumes if name in volumes},
         unused=container(client, wish.name + SUFFIX_NEW, deadline),
         parked=container(client, wish.name + SUFFIX_OLD, deadline),
     )
@@ -171,11 +172,11 @@ def _exists(client: APIClient, kind: str, name: str, deadline: Deadline) -> bool
     return answer is not None and answer["Name"] == name
 
 
-def _users(client: APIClient, volume: str, own: str, deadline: Deadline) -> tuple[str, ...]:
+def _users(client: APIClient, volume: str, leaving: set[str], deadline: Deadline) -> tuple[str, ...]:
     with request(client, deadline, f"listing the containers that use volume {volume}"):
         found = client.containers(all=True, filters={"volume": volume})
     names = {entry["Names"][0].lstrip("/") for entry in found if entry["Names"]}
-    return tuple(sorted(names - {own, own + SUFFIX_NEW, own + SUFFIX_OLD}))
+    return tuple(sorted(names - {name + suffix for name in leaving for suffix in ("", SUFFIX_NEW, SUFFIX_OLD)}))
 
 
 def _unless_missing(client: APIClient, deadline: Deadline, path: str, doing: str) -> Any:

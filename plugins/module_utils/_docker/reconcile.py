@@ -35,6 +35,8 @@ RESTART = "restart container"
 UNPAUSE = "unpause container"
 REMOVE = "remove container"
 RESTORE = "restore container"
+# What containers of one call may have in common.
+SHARED = frozenset({CREATE_NETWORK, CREATE_VOLUME, REMOVE_VOLUME})
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class ContainerPlan:
     :param update: fields to change in place, with their new values.
     :param runs: whether the container is to run in the end.
     :param warnings: differences that the options say to leave.
+    :param done_elsewhere: actions that are done once for several containers, and not with this one.
     """
 
     plan: Plan
@@ -52,6 +55,7 @@ class ContainerPlan:
     update: Mapping[str, Any] = field(default_factory=dict)
     runs: bool = False
     warnings: tuple[str, ...] = ()
+    done_elsewhere: frozenset[Action] = frozenset()
 
 
 def on_trial(policy: str) -> str:

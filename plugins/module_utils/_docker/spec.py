@@ -98,6 +98,7 @@ class Wish:
     :param stable_for: seconds that a container without a health check must run to count as well.
     :param stop_timeout: seconds from the stop signal to the kill; None: as the container has it.
     :param image_pending: plan as if the image had just been built anew.
+    :param leaving: containers that the same call removes, so that their use of a volume does not count.
     """
 
     name: str
@@ -110,6 +111,7 @@ class Wish:
     remove_volumes: tuple[str, ...] = ()
     keep_on_failure: bool = False
     image_pending: bool = False
+    leaving: frozenset[str] = frozenset()
 
 
 def parse(params: Mapping[str, Any]) -> Wish:

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tarfile
 import time
+import urllib.parse
 from pathlib import Path
 from typing import Any
 
@@ -52,10 +53,13 @@ class Site:
         """Write a playbook with a task for each set of options; keywords of tasks may stand among them."""
         play = []
         for options in tasks:
-            task = {"name": self.name, "path": "context", "args": {"BUST": self.bust}, **options}
-            task["labels"] = {**task.get("labels", {}), "howdah-build": self.name}
+            task = {"name": self.name, **options}
+            module = task.pop("module", "image")
+            if module == "image":
+                task = {"path": "context", "args": {"BUST": self.bust}, **task}
+                task["labels"] = {**task.get("labels", {}), "howdah-build": self.name}
             keywords = {key: task.pop(key) for key in ("check_mode", "no_log") if key in task}
-            play.append({"howdah.postgresql.image": task, "ignore_errors": len(tasks) > 1, **keywords})
+            play.append({f"howdah.postgresql.{module}": task, "ignore_errors": len(tasks) > 1, **keywords})
         file = self.folder / "play.json"
         file.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": play}]))
         return file
@@ -139,11 +143,12 @@ def wait_until_gone(needle: str) -> None:
 
 
 class Registry(http.server.ThreadingHTTPServer):
-    """A registry on this machine that holds one image, made of nothing but one file."""
+    """A registry on this machine that holds one image: made of nothing but one file, or pushed."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), RegistryHandler)
         self.blobs: dict[str, bytes] = {}
+        self.uploads: dict[str, bytes] = {}
         self.image = f"127.0.0.1:{self.server_address[1]}/howdah-build-base:1"
 
     def hold(self, content: str) -> None:
@@ -172,7 +177,7 @@ class Registry(http.server.ThreadingHTTPServer):
 
 
 class RegistryHandler(http.server.BaseHTTPRequestHandler):
-    """As much of the registry's protocol as a pull needs."""
+    """As much of the registry's protocol as pushing and pulling need."""
 
     server: Registry
 
@@ -190,6 +195,38 @@ class RegistryHandler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(content or b"")
 
     do_HEAD = do_GET
+
+    def do_POST(self) -> None:
+        self._answer(202, Location=f"{self.path}{secrets.token_hex(8)}")
+
+    def do_PATCH(self) -> None:
+        self.server.uploads[self.path] = self._body()
+        self._answer(202, Location=self.path, Range=f"0-{len(self.server.uploads[self.path]) - 1}")
+
+    def do_PUT(self) -> None:
+        path, _mark, digest = self.path.partition("?digest=")
+        content = self.server.uploads.pop(path, b"") + self._body()
+        digest = urllib.parse.unquote(digest) or "sha256:" + hashlib.sha256(content).hexdigest()
+        self.server.blobs[digest] = content
+        if "/manifests/" in path:
+            self.server.blobs["manifest"] = content
+        self._answer(201, **{"Docker-Content-Digest": digest})
+
+    def _answer(self, status: int, **headers: str) -> None:
+        self.send_response(status)
+        for name, value in {"Content-Length": "0", **headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+
+    def _body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = b""
+        while size := int(self.rfile.readline(), 16):
+            body += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return body
 
     def log_message(self, *_unused: Any) -> None:
         """Nothing: the test tells."""

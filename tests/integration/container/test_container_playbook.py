@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.howdah.postgresql.plugins.module_utils._docker.health import nanoseconds
 
 BOX = "howdah-container-box"
 CANARY, ENV_CANARY = "canary-b00tstrap-7261", "canary-env-9155"
@@ -80,6 +81,43 @@ def test_no_secret_shows_in_the_most_talkative_output(tmp_path: Path) -> None:
     for canary in (CANARY, ENV_CANARY):
         assert canary not in output
         assert canary not in json.dumps(results)
+
+
+def test_several_containers_side_by_side(engine: Any, tmp_path: Path) -> None:
+    names = [f"{BOX}{number}" for number in range(1, 4)]
+    common = {**OPTIONS, "networks": [{"name": "howdah-container-net"}], "stable_for": 1.5}
+    del common["name"]
+    members = [{"name": name, "volumes": ["howdah-container-data:/data"]} for name in names]
+    fails = {"name": f"{BOX}4", "command": ["sh", "-c", "echo $PW; exit 3"]}
+    members_gone = [{"name": name} for name in (*names, f"{BOX}4")]
+    tasks = [
+        container("made", **common, containers=members),
+        container("same", **common, containers=members),
+        {**container("broken", **common, containers=[*members, fails]), "ignore_errors": True},
+        container("gone", containers=members_gone, state="absent", remove_volumes=["howdah-container-data"]),
+    ]  # fmt: skip
+    checked, output = play(
+        tmp_path, tasks[0], {**kept(tmp_path, "made"), "check_mode": False}, arguments=("--check",)
+    )
+    assert checked, output
+    results, output = play(tmp_path, *tasks, kept(tmp_path, "made", "same", "broken", "gone"), arguments=("-vvv",))
+    assert results, output
+    made, broken = results["made"], results["broken"]
+    assert all(checked["made"][key] == made[key] for key in ("changed", "actions", "diff"))
+    assert made["actions"][:2] == ["create network howdah-container-net", "create volume howdah-container-data"]
+    assert [entry["container"]["state"] for entry in made["containers"]] == ["running"] * 3
+    assert set(made["diff"]["after"]) == set(names)
+    starts = [nanoseconds(entry["container"]["started_at"]) for entry in made["containers"]]
+    assert max(starts) - min(starts) < 1.4 * 10**9, "the second was started when the first one had proved to run"
+    assert results["same"]["changed"] is False
+    assert (broken["failed"], broken["code"], broken["failed_containers"]) == (True, 1301, [f"{BOX}4"])
+    assert [entry["failed"] for entry in broken["containers"]] == [False, False, False, True]
+    assert (broken["containers"][3]["exit_code"], broken["containers"][3]["logs"]) == (3, ["********"])
+    assert len([action for action in results["gone"]["actions"] if action.startswith("remove container")]) == 3
+    assert results["gone"]["actions"][-1] == "remove volume howdah-container-data"
+    assert not [entry for entry in engine.containers(all=True) if BOX in entry["Names"][0]]
+    for canary in (CANARY, ENV_CANARY):
+        assert canary not in output
 
 
 @pytest.mark.usefixtures("engine")

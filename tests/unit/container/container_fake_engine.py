@@ -144,6 +144,8 @@ class FakeEngine:
         key = next((key for key, thing in things.items() if name in (key, thing.get("Id"))), None)
         if key is None:
             return Response("no such thing", 404)
+        if kind == "volumes" and any(mount["Name"] == key for box in self.boxes.values() for mount in box["Mounts"]):
+            return Response("volume is in use", 409)
         del things[key]
         return Response()
 
@@ -157,6 +159,8 @@ class FakeEngine:
 
     def create_network(self, name: str, **_: Any) -> dict[str, Any]:
         self._or_refuse(f"POST network {name}")
+        if name in self.networks:
+            raise APIError("refused", response=Response(status=409), explanation="network exists")
         self.networks[name] = {"Name": name, "Id": f"net-{name}"}
         return {"Id": f"net-{name}"}
 

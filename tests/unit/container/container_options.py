@@ -8,14 +8,19 @@ import os
 from typing import Any
 
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
-from ansible_collections.howdah.postgresql.plugins.module_utils._docker import container_apply, spec
-from ansible_collections.howdah.postgresql.plugins.modules import container as module
+from ansible_collections.howdah.postgresql.plugins.module_utils._docker import (
+    container_apply,
+    container_decide,
+    reconcile,
+    spec,
+)
+from ansible_collections.howdah.postgresql.plugins.module_utils._docker.container_options import ARGUMENT_SPEC
 from hypothesis import strategies as st
 
 
 def params(name: str = "box", **given: Any) -> dict[str, Any]:
     """All options of the module, those not given at their defaults."""
-    options = {option: entry.get("default") for option, entry in module._OPTIONS.items()}
+    options = {option: entry.get("default") for option, entry in ARGUMENT_SPEC.items()}
     options["docker_host"] = os.environ.get("DOCKER_HOST", options["docker_host"])
     return {**options, "name": name, "image": "img", "stable_for": 0.0, **given}
 
@@ -23,8 +28,8 @@ def params(name: str = "box", **given: Any) -> dict[str, Any]:
 def run(client: Any, options: dict[str, Any], check_mode: bool = False) -> dict[str, Any]:
     """What the module does between its arguments and its result; the result's part that the plan gives."""
     wish, deadline = spec.parse(options), Deadline(options["timeout"])
-    _observed, decided = container_apply.decide(client, wish, deadline)
-    if not check_mode and (decided.plan.changed or module.reconcile.must_wait(wish, decided)):
+    _observed, decided = container_decide.decide(client, wish, deadline)
+    if not check_mode and (decided.plan.changed or reconcile.must_wait(wish, decided)):
         container_apply.apply(client, wish, decided, deadline)
     return decided.plan.result()
 

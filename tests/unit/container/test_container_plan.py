@@ -161,6 +161,7 @@ def test_a_new_container_that_dies_is_kept_when_asked_for() -> None:
     assert engine.names() == ["box", "box.howdah-new"]
     assert engine.by_name("box")["State"]["Status"] == "running"
     assert engine.by_name("box.howdah-new")["State"]["Status"] == "exited"
+    assert "net3" in engine.networks and "vol2" in engine.volumes
     run(engine, NEW)
     assert_converged(engine)
     fresh = FakeEngine()
