@@ -32,12 +32,11 @@ def start(password: str) -> bool:
     place = layout.place(runtime.read_state().pgdata)
     started = _Start(environ, command.parse([]), Log())
     started._settings, started._layout = reading.settings, place
-    started._change_password()
-    try:
-        os.wait()
-    except ChildProcessError:
-        return False
-    return True
+    before = record.read(place.pgdata)
+    started._follow_up()
+    _pid, status = os.wait()
+    assert status == 0
+    return record.read(place.pgdata) != before
 
 
 def lets_in(password: str) -> bool:

@@ -93,7 +93,7 @@ def test_a_stop_does_not_wait_for_a_change(engine: Any, box_until: Any) -> None:
     env = {"POSTGRES_PASSWORD": "two", "POSTGRESQL_CONFIG_DEFAULT_TRANSACTION_READ_ONLY": "on"}
     box = engine.start(volume, {**env, "TIMEOUT_CHANGE_PASSWORD": "300"}, pid_mode="host")
     box_until(lambda: "password_failed" in box.events())
-    helpers = [row[0] for row in box.client.top(box.id, "-o pid,args")["Processes"] if "change_password" in row[1]]
+    helpers = [row[0] for row in box.client.top(box.id, "-o pid,args")["Processes"] if "entrypoint.follow_up" in row[1]]
     assert len(helpers) == 1
     started = time.monotonic()
     box.kill("SIGTERM")
