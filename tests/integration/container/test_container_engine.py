@@ -86,7 +86,8 @@ def test_everything_that_a_database_needs_arrives_in_the_container(engine: Any) 
     run(engine, options)
     # Of process 1, as runc sometimes gives an exec the hard limit for the soft one.
     script = """
-        id -u; hostname; echo $A $ONCE; awk '/open files/ { print $4, $5 }' /proc/1/limits; cat /proc/sys/net/ipv4/ip_local_port_range; grep pg2 /etc/hosts
+        id -u; hostname; echo $A $ONCE; awk '/open files/ { print $4, $5 }' /proc/1/limits
+        cat /proc/sys/net/ipv4/ip_local_port_range; grep pg2 /etc/hosts
         df -m --output=size /dev/shm /run | tail -n +2; grep -E 'CapBnd|NoNewPrivs' /proc/self/status
         touch /x 2>&1; touch /host/x 2>&1; mount | grep -c ' /data '; getent hosts db
     """
