@@ -84,7 +84,7 @@ def test_everything_that_a_database_needs_arrives_in_the_container(engine: Any) 
         hosts={"pg2": "127.0.0.9"}, hostname="pg1", env={"A": "x y"}, bootstrap_env={"ONCE": "1"},
     )  # fmt: skip
     run(engine, options)
-    # Of process 1, as runc sometimes gives an exec the hard limit for the soft one.
+    # Of process 1: an exec was once seen with the hard limit as its soft one.
     script = """
         id -u; hostname; echo $A $ONCE; awk '/open files/ { print $4, $5 }' /proc/1/limits
         cat /proc/sys/net/ipv4/ip_local_port_range; grep pg2 /etc/hosts
