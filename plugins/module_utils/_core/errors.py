@@ -246,3 +246,13 @@ class TimeoutLock(DeadlineExceeded):
 
     code = "timeout_lock"
     number = 1411
+
+
+# --- 1500-1599: Patroni --------------------------------------------------------------------------
+
+
+class RestUnreachable(HowdahError):
+    """Patroni's REST interface does not answer, or refuses the certificate."""
+
+    code = "rest_unreachable"
+    number = 1500

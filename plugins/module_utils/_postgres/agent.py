@@ -24,6 +24,7 @@ from .._core.errors import HowdahError, InvalidInput
 from .engine import Outcome, set_passwords
 from .info import server_info
 from .password import wishes
+from .rest import Rest, ask
 from .target import Target
 from .wire import ARRIVAL_SECONDS, GRACE_SECONDS, failure
 
@@ -50,6 +51,8 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
     outcome = Outcome()
     try:
         deadline = Deadline(request["timeout"])
+        if request["command"] == "rest":
+            return {"result": _rest(request, deadline)}
         target = _target(request)
         if request["command"] == "info":
             return {"result": server_info(target, request["settings"], deadline)}
@@ -60,6 +63,27 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
         return {"result": asdict(outcome)}
     except HowdahError as error:
         return {"result": asdict(outcome), "error": failure(error)}
+
+
+def _rest(request: Mapping[str, Any], deadline: Deadline) -> dict[str, Any]:
+    """What Patroni's REST interface answers: of this node, or of another that the request names."""
+    own, tls = os.environ.get("PATRONI_REST", ""), os.environ.get("PATRONI_TLS", "")
+    if not own:
+        raise InvalidInput("No Patroni runs in this container: its command is not `patroni`.")
+    address = request.get("url_host")
+    try:
+        rest = Rest.at(address, tls) if address else Rest.at(own, tls, own=True)
+    except ValueError as error:
+        raise InvalidInput(f"The address of the REST interface must be host:port; {error}.") from error
+    body = request.get("body")
+    spelled = None if body is None else json.dumps(body)
+    status, text = ask(
+        rest, request["method"], request["path"], spelled, lambda: deadline.check("asking Patroni's REST interface")
+    )
+    try:
+        return {"status": status, "body": json.loads(text)}
+    except ValueError:
+        return {"status": status, "body": text}
 
 
 def _target(request: Mapping[str, Any]) -> Target:

@@ -23,6 +23,7 @@ def main(_arguments: list[str]) -> int:
     state = runtime.read_state()
     if state is not None:
         environ["POSTGRES_USER"] = state.user
+        environ.update(PATRONI_REST=state.rest, PATRONI_TLS=state.tls)
         server = question.running(state.pgdata)
         if server is not None:
             environ.update(PGHOST=server.socket_dir, PGPORT=str(server.port))

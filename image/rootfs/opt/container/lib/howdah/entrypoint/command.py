@@ -10,11 +10,13 @@ from typing import Mapping, Sequence
 
 from .faults import Fault, Refused
 
-# `patroni` will be a third one.
-MODES = ("postgres", "maintenance")
+MODES = ("postgres", "patroni", "maintenance")
 
 # The server prints something and exits: no cluster is needed.
 _ANSWERS = frozenset(("-?", "--help", "--version", "-V", "--describe-config"))
+_ANSWERS_OF_PATRONI = frozenset(
+    ("-h", "--help", "--version", "--validate-config", "--generate-config", "--generate-sample-config")
+)
 # These the entrypoint must know of: what the file of settings includes, and what is merged with its own list.
 _TAKEN = re.compile(r"(config_file|shared_preload_libraries)=(.*)", re.DOTALL)
 
@@ -49,6 +51,12 @@ def parse(words: Sequence[str]) -> Command:
     arguments = list(words[1:])
     if words[0] == "maintenance":
         return Command("maintenance", tuple(arguments))
+    if words[0] == "patroni":
+        if arguments:
+            raise Refused(
+                Fault("command", f"The command patroni takes no arguments, but has {arguments[0]!r}. Use variables.")
+            )
+        return Command("patroni", ())
 
     kept: list[str] = []
     taken: dict[str, str] = {}
@@ -68,6 +76,8 @@ def parse(words: Sequence[str]) -> Command:
 
 
 def _is_question(words: Sequence[str]) -> bool:
+    if words[0] == "patroni":
+        return bool(_ANSWERS_OF_PATRONI.intersection(words[1:]))
     if words[0] != "postgres":
         return False
     return bool(_ANSWERS.intersection(words[1:])) or "-C" in words[1:] or list(words[1:2]) == ["--single"]

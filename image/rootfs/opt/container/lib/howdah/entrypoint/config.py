@@ -12,11 +12,17 @@ from __future__ import annotations
 from typing import Iterable, Mapping
 
 # LOG_LEVEL → log_min_messages. PostgreSQL ranks LOG above ERROR: its news pass all of these.
-_MIN_MESSAGES = {"DEBUG": "debug1", "INFO": "warning", "WARN": "warning", "ERROR": "error"}
+MIN_MESSAGES = {"DEBUG": "debug1", "INFO": "warning", "WARN": "warning", "ERROR": "error"}
 
 # In the container peer tells who somebody is; this map tells which role that may be.
 IDENT_MAP = "howdah"
 OS_USER = "postgres"
+
+# The user's arguments of initdb that take the place of our locale.
+LOCALE_ARGUMENTS = ("--locale", "--no-locale", "--lc-", "--icu-", "--builtin-")
+
+# The databases of every cluster.
+BUILT_IN = frozenset(("postgres", "template0", "template1"))
 
 RAW_LOG = "postgresql.log"
 JSON_LOG = "postgresql.json"
@@ -68,7 +74,7 @@ def server_conf(
     lines = [
         "# Made anew on every start: changes are lost. Use POSTGRESQL_CONFIG_… or ALTER SYSTEM.",
         "listen_addresses = '*'",
-        f"log_min_messages = {_MIN_MESSAGES[level]}",
+        f"log_min_messages = {MIN_MESSAGES[level]}",
         f"shared_preload_libraries = {quote(preload(installed, None))}",
     ]
     if "pg_stat_monitor" in installed:
@@ -80,17 +86,25 @@ def server_conf(
         f"{name} = {quote(preload(installed, value) if name == 'shared_preload_libraries' else value)}"
         for name, value in sorted(config.items())
     ]
-    lines += [
-        "log_destination = 'jsonlog'",
-        "logging_collector = on",
-        f"log_directory = {quote(log_directory)}",
-        f"log_filename = {quote(RAW_LOG)}",
-        "log_file_mode = 0600",
-        "log_rotation_age = 0",
-        "log_rotation_size = 0",
-        "log_truncate_on_rotation = off",
-    ]
+    lines += [f"{name} = {quote(value)}" for name, value in logging_settings(log_directory).items()]
     return "\n".join(lines) + "\n"
+
+
+def logging_settings(log_directory: str) -> dict[str, str]:
+    """The settings by which each message of the server becomes a line of JSON on the container's log.
+
+    :param log_directory: where the logging collector opens its files.
+    """
+    return {
+        "log_destination": "jsonlog",
+        "logging_collector": "on",
+        "log_directory": log_directory,
+        "log_filename": RAW_LOG,
+        "log_file_mode": "0600",
+        "log_rotation_age": "0",
+        "log_rotation_size": "0",
+        "log_truncate_on_rotation": "off",
+    }
 
 
 def pg_hba(method: str) -> str:

@@ -3,14 +3,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The health check: one short process, 0 for well, 1 for not.
 
-``health`` looks whether clients can log in; ``health password`` whether the password that the
+``health`` looks whether clients can log in, and whether Patroni is alive where there is one; ``health patroni`` looks
+at the latter alone; ``health password`` whether the password that the
 environment asks for is the one that holds; ``health disk`` whether the volume has room.
 """
 from __future__ import annotations
 
 import json
 import os
+import time
 
+from .._core.errors import HowdahError
+from .._postgres.rest import Rest, ask
 from . import question, runtime
 
 _TIMEOUT = 1.5
@@ -19,7 +23,7 @@ _FREE_SHARE = 0.05
 
 def main(arguments: list[str]) -> int:
     """Say how things are in one line of JSON; the exit code is the verdict."""
-    checks = {"postgres": postgres, "password": password, "disk": disk}
+    checks = {"postgres": postgres, "patroni": patroni, "password": password, "disk": disk}
     aspect = arguments[0] if arguments else "postgres"
     if aspect not in checks:
         print(json.dumps({"healthy": False, "detail": f"there is no aspect {aspect!r}, only {', '.join(checks)}"}))
@@ -29,6 +33,8 @@ def main(arguments: list[str]) -> int:
         healthy, detail = False, "the server is not started yet"
     else:
         healthy, detail = checks[aspect](state)
+        if healthy and not arguments and state.mode == "patroni":
+            healthy, detail = patroni(state)
     print(json.dumps({"healthy": healthy, "aspect": aspect, "detail": detail}))
     return 0 if healthy else 1
 
@@ -47,6 +53,19 @@ def postgres(state: runtime.State) -> tuple[bool, str]:
         with open(runtime.WAS_READY, "w", encoding="ascii"):
             return True, answer.detail
     return answer.state == "not_yet" and os.path.exists(runtime.WAS_READY), answer.detail
+
+
+def patroni(state: runtime.State) -> tuple[bool, str]:
+    """Whether Patroni's loop goes round."""
+    if state.mode != "patroni":
+        return True, "no Patroni is meant to run"
+    end = time.monotonic() + _TIMEOUT
+    try:
+        rest = Rest.at(state.rest, state.tls, own=True)
+        status, _body = ask(rest, "GET", "/liveness", None, lambda: max(0.001, end - time.monotonic()))
+    except HowdahError as error:
+        return False, error.message
+    return status == 200, "Patroni is alive" if status == 200 else "Patroni's loop has stopped"
 
 
 def password(state: runtime.State) -> tuple[bool, str]:

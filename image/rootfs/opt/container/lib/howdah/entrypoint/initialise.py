@@ -14,10 +14,7 @@ from .faults import STATUS_FAILED, Fault, Refused
 from .layout import Layout
 from .logs import Log
 
-# They are in every cluster.
-_BUILT_IN = frozenset(("postgres", "template0", "template1"))
 _PLAIN_USER = "postgres"
-_LOCALE_ARGUMENTS = ("--locale", "--no-locale", "--lc-", "--icu-", "--builtin-")
 
 
 class Initialiser:
@@ -63,7 +60,7 @@ class Initialiser:
                 self._move()
             if self._bootstrap_user() != settings.user:
                 self._rename_user()
-            if settings.database not in _BUILT_IN:
+            if settings.database not in config.BUILT_IN:
                 self._create_database()
             if pending:
                 runner = scripts.Runner(settings, layout.pgdata, server, self._environ, self._log)
@@ -117,7 +114,7 @@ class Initialiser:
         return str(Verifier.derive(password))
 
     def _locale(self) -> list[str]:
-        if any(argument.startswith(_LOCALE_ARGUMENTS) for argument in self._settings.initdb_args):
+        if any(argument.startswith(config.LOCALE_ARGUMENTS) for argument in self._settings.initdb_args):
             return []
         # Strings compare as bytes do, in every release of the C library: no index is ever corrupted by a new image.
         if int(self._major) >= 17:

@@ -15,7 +15,7 @@ _STAMPED = re.compile(
     r" +(.*)",
     re.DOTALL,
 )
-_LEVELS = {
+LEVELS_OF_SERVER = {
     "LOG": "INFO",
     "INFO": "INFO",
     "NOTICE": "INFO",
@@ -40,7 +40,7 @@ def classify(text: str, previous: str, plain: str) -> tuple[str, str]:
     word, message = match.groups()
     if _HANDOVER.match(message) or word.startswith("DEBUG"):
         return "DEBUG", message
-    return (_LEVELS[word], message) if word in _LEVELS else (previous, f"{word}: {message}")
+    return (LEVELS_OF_SERVER[word], message) if word in LEVELS_OF_SERVER else (previous, f"{word}: {message}")
 
 
 class Sieve:
@@ -79,19 +79,11 @@ class Sieve:
             put(self._descriptor, piece)
 
 
-class Wrapper:
-    """Cuts one stream into lines and logs them.
+class Cutter:
+    """Cuts one stream into lines."""
 
-    :param component: who speaks.
-    :param level: of lines that do not tell theirs.
-    """
-
-    def __init__(self, log: Log, component: str, level: str) -> None:
-        self._log = log
-        self._component = component
-        self._plain = level
+    def __init__(self) -> None:
         self._rest = b""
-        self._level = level
 
     def feed(self, data: bytes) -> None:
         """Take what was read."""
@@ -100,14 +92,34 @@ class Wrapper:
             lines.append(self._rest)
             self._rest = b""
         for line in lines:
-            self._write(line)
+            self.write(line)
 
     def end(self) -> None:
         """The stream has ended."""
-        self._write(self._rest)
+        self.write(self._rest)
         self._rest = b""
 
-    def _write(self, raw: bytes) -> None:
+    def write(self, raw: bytes) -> None:
+        """Take one line, without its end."""
+        raise NotImplementedError
+
+
+class Wrapper(Cutter):
+    """Cuts one stream into lines and logs them.
+
+    :param component: who speaks.
+    :param level: of lines that do not tell theirs.
+    """
+
+    def __init__(self, log: Log, component: str, level: str) -> None:
+        super().__init__()
+        self._log = log
+        self._component = component
+        self._plain = level
+        self._level = level
+
+    def write(self, raw: bytes) -> None:
+        """Log one line."""
         text = raw.decode("utf-8", "replace").strip()
         if text:
             self._level, message = classify(text, self._level, self._plain)

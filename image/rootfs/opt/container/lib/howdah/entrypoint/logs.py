@@ -12,12 +12,15 @@ from typing import Any
 LEVELS = ("DEBUG", "INFO", "WARN", "ERROR")
 
 
-def line(level: str, component: str, event: str, message: str, fields: dict[str, Any]) -> bytes:
+def line(
+    level: str, component: str, event: str, message: str, fields: dict[str, Any], at: float | None = None
+) -> bytes:
     """One log line, with its end.
 
     :param fields: more facts for machines; left out when empty.
+    :param at: when it was said, in seconds since 1970; None: now.
     """
-    now = time.time()
+    now = time.time() if at is None else at
     stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now * 1000) % 1000:03d}Z"
     entry: dict[str, Any] = {
         "time": stamp,
@@ -54,11 +57,19 @@ class Log:
         self._component = component
         self._descriptor = descriptor
 
-    def write(self, level: str, event: str, message: str, component: str | None = None, **fields: Any) -> None:
+    def write(
+        self,
+        level: str,
+        event: str,
+        message: str,
+        component: str | None = None,
+        at: float | None = None,
+        **fields: Any,
+    ) -> None:
         """Write one line, unless the level hides it."""
         if LEVELS.index(level) < LEVELS.index(self.level):
             return
-        data = line(level, component or self._component, event, message, fields)
+        data = line(level, component or self._component, event, message, fields, at)
         put(self._descriptor, data)
 
     def debug(self, event: str, message: str, **fields: Any) -> None:

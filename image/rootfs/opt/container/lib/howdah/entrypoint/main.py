@@ -9,11 +9,14 @@ import os
 import signal
 from functools import partial
 from types import FrameType
-from typing import Callable, Mapping, NoReturn, Sequence
+from typing import TYPE_CHECKING, Callable, Mapping, NoReturn, Sequence
 
 from . import command, config, environment, journal, layout, runtime
 from .faults import STATUS_FAILED, Fault, Refused, Stopped
 from .logs import Log
+
+if TYPE_CHECKING:
+    from .patroni_node import Member
 
 _SMALL_SHM = 256 * 1024 * 1024
 
@@ -61,7 +64,7 @@ def _stop(number: int, _frame: FrameType | None) -> None:
 
 
 class _Start:
-    """The start of one container in the mode postgres, or maintenance."""
+    """The start of one container."""
 
     def __init__(self, environ: Mapping[str, str], asked: command.Command, log: Log) -> None:
         self._environ = environ
@@ -75,9 +78,14 @@ class _Start:
         self._settings = reading.settings
         self._config = {**reading.settings.config, **self._asked.settings}
         self._log.level = reading.settings.log_level
-        for warning in reading.warnings:
+        self._member: Member | None = None
+        if self._asked.mode == "patroni":
+            from . import patroni_node
+
+            self._member = patroni_node.read(self._environ, reading.settings)
+        for warning in (*reading.warnings, *(self._member.warnings if self._member else ())):
             self._log.warn(warning.event, warning.message)
-        pgdata = self._check(reading.faults)
+        pgdata = self._check((*reading.faults, *(self._member.faults if self._member else ())))
         self._layout = layout.place(pgdata)
         # Inherited by all that runs from here on: held until the container has gone.
         journal.lock(self._layout)
@@ -85,6 +93,8 @@ class _Start:
         self._child_environ = runtime.child_environment(self._environ, {**names, "PGDATA": pgdata})
         if self._asked.mode == "maintenance":
             self._maintain()
+        if self._member is not None:
+            self._serve_patroni(self._member)
         self._serve()
 
     def _check(self, faults: Sequence[Fault]) -> str:
@@ -111,6 +121,23 @@ class _Start:
         runtime.write_state(runtime.State("maintenance", self._layout.pgdata, self._settings.user))
         self._log.info("maintenance", "No server is started; the volume is locked for this container.")
         self._exec_init(["/usr/bin/sleep", "infinity"])
+
+    def _serve_patroni(self, member: Member) -> NoReturn:
+        from . import patroni_start
+
+        place = self._layout
+        if journal.pending(place) is not None:
+            self._log.warn("half_made", f"{place.pgdata} is left from a start that was interrupted: it is made anew.")
+            journal.clean(place)
+        if layout.is_cluster(place.pgdata):
+            layout.check_cluster(place.pgdata)
+            runtime.forget_dead_server(place.pgdata)
+        else:
+            layout.check_empty(place, None)
+        self._warn_small_shm()
+        words = patroni_start.prepare(self._settings, member, place, self._major, self._log)
+        # Patroni's SIGTERM is the orderly one.
+        self._exec_init(words, rewrite=f"{int(signal.SIGINT)}:{int(signal.SIGTERM)}")
 
     def _serve(self) -> NoReturn:
         settings, place = self._settings, self._layout
@@ -198,13 +225,16 @@ class _Start:
                 "--shm-size 256m.",
             )
 
-    def _exec_init(self, words: list[str]) -> NoReturn:
-        """Become an init over a program: it reaps orphans, and turns SIGTERM into the server's fast stop."""
+    def _exec_init(self, words: list[str], rewrite: str = "15:2") -> NoReturn:
+        """Become an init over a program: it reaps orphans, and turns SIGTERM into the server's fast stop.
+
+        :param rewrite: or another signal into another one.
+        """
         # A signal that comes now stays pending until the init waits for it.
         signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals())
         os.execve(
             runtime.INIT,
-            ["dumb-init", "--single-child", "--rewrite", "15:2", "--", *words],
+            ["dumb-init", "--single-child", "--rewrite", rewrite, "--", *words],
             self._child_environ,
         )
 

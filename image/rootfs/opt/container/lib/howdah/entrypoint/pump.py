@@ -12,6 +12,7 @@ import os
 import select
 import signal
 
+PATRONI = "patroni"
 _CHUNK = 65536
 _PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
@@ -20,9 +21,9 @@ def main(arguments: list[str]) -> int:
     """Read what a child prints, until it ends. All signals must be blocked.
 
     Alone: ``log-pump LEVEL COMPONENT`` reads standard input, for init scripts and their server.
-    Over the server: ``log-pump LEVEL COMPONENT FIFO SIEVED COMMAND…`` starts the command, passes signals on to it,
-    leaves the news out of the JSON lines that the server writes to SIEVED (empty: to the log itself), and ends
-    with its exit code once its last line is written: an init that ends first takes the last words of a failing
+    Over the server, or Patroni: ``log-pump LEVEL COMPONENT FIFO SIEVED COMMAND…`` starts the command, passes signals
+    on to it, leaves the news out of the JSON lines that the server writes to SIEVED (empty: to the log itself), and
+    ends with its exit code once its last line is written: an init that ends first takes the last words of a failing
     server with it.
     """
     level, component, *rest = arguments
@@ -36,6 +37,8 @@ def main(arguments: list[str]) -> int:
 
 def _over(level: str, component: str, fifo: str, sieved: str, command: list[str]) -> int:
     reader, writer = os.pipe()
+    # Patroni's standard output is that of its children; the server writes there what is JSON already.
+    chatter, chatter_writer = os.pipe() if component == PATRONI else (None, 1)
     # Read and write: they never end, and the collector never waits for somebody who reads.
     collected = os.open(fifo, os.O_RDWR | os.O_CLOEXEC)
     messages = os.open(sieved, os.O_RDWR | os.O_CLOEXEC) if sieved else None
@@ -43,11 +46,13 @@ def _over(level: str, component: str, fifo: str, sieved: str, command: list[str]
         command[0],
         command,
         os.environ,
-        file_actions=[(os.POSIX_SPAWN_DUP2, writer, 2)],
+        file_actions=[(os.POSIX_SPAWN_DUP2, writer, 2), (os.POSIX_SPAWN_DUP2, chatter_writer, 1)],
         setsigmask=(),
         setsigdef=(signal.SIGPIPE, signal.SIGXFSZ),  # Python ignores them, and a child would inherit that
     )
     os.close(writer)
+    if chatter is not None:
+        os.close(chatter_writer)
     for number in _PASSED_ON:
         # In the handler itself: it runs even while a write to a full log is waiting.
         signal.signal(number, lambda received, _frame: os.kill(child, received))
@@ -57,7 +62,10 @@ def _over(level: str, component: str, fifo: str, sieved: str, command: list[str]
     signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
-    streams = Streams(level, component, {reader: "WARN", collected: "WARN"}, woken, messages)
+    streams = Streams(level, component, {reader: "WARN"}, woken, messages)
+    streams.add("postgres", collected, "WARN")
+    if chatter is not None:
+        streams.add(component, chatter, "DEBUG")
     status = None
     while status is None:
         streams.step(None)
@@ -85,19 +93,36 @@ class Streams:
         self, level: str, component: str, plain: dict[int, str], woken: int | None = None, sieved: int | None = None
     ) -> None:
         # These take longer to load than all the rest: the server is started before.
-        from .lines import Sieve, Wrapper
+        from .lines import Cutter, Sieve
         from .logs import Log
 
-        log = Log(level)
-        self._wrappers: dict[int, Sieve | Wrapper] = {
-            descriptor: Wrapper(log, component, usual) for descriptor, usual in plain.items()
-        }
-        if sieved is not None:
-            self._wrappers[sieved] = Sieve(1)
+        self._log = Log(level)
+        self._wrappers: dict[int, Sieve | Cutter] = {}
         self._woken = woken
         self._poll = select.poll()
-        for descriptor in (*self._wrappers, *([] if woken is None else [woken])):
-            self._poll.register(descriptor, select.POLLIN)
+        for descriptor, usual in plain.items():
+            self.add(component, descriptor, usual)
+        if sieved is not None:
+            self._wrappers[sieved] = Sieve(1)
+            self._poll.register(sieved, select.POLLIN)
+        if woken is not None:
+            self._poll.register(woken, select.POLLIN)
+
+    def add(self, component: str, descriptor: int, usual: str) -> None:
+        """Read one more stream.
+
+        :param component: who speaks.
+        :param usual: the level of lines that do not tell theirs.
+        """
+        if component == PATRONI:
+            from .patroni_lines import PatroniLines
+
+            self._wrappers[descriptor] = PatroniLines(self._log, usual)
+        else:
+            from .lines import Wrapper
+
+            self._wrappers[descriptor] = Wrapper(self._log, component, usual)
+        self._poll.register(descriptor, select.POLLIN)
 
     def open(self) -> bool:
         """Whether there is a stream that has not ended."""

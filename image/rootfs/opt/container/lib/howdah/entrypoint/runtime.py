@@ -20,6 +20,8 @@ DIRECTORY = f"{SOCKETS}/howdah"
 CONF = f"{DIRECTORY}/postgresql.conf"
 LOGS = f"{DIRECTORY}/log"
 STATE = f"{DIRECTORY}/state.json"
+# What whoever makes a cluster with Patroni must still do; gone once it is done.
+BOOTSTRAP = f"{DIRECTORY}/bootstrap.json"
 PASSWORD_STATE = f"{DIRECTORY}/password.json"
 # Made by the first good probe. Crash recovery afterwards must not get the container killed.
 WAS_READY = f"{DIRECTORY}/was-ready"
@@ -40,11 +42,15 @@ class State:
     :param mode: the container's mode.
     :param pgdata: the cluster's directory.
     :param user: the superuser.
+    :param rest: host:port of Patroni's REST interface, as it is reached from within; empty without Patroni.
+    :param tls: the folder of the member's certificate; empty without one.
     """
 
     mode: str
     pgdata: str
     user: str
+    rest: str = ""
+    tls: str = ""
 
 
 def prepare(sieved: bool) -> None:

@@ -1,0 +1,69 @@
+# Copyright (c) 2026, the howdah.postgresql authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The mode patroni: the server belongs to Patroni, which belongs to the log pump, which belongs to the init."""
+from __future__ import annotations
+
+import json
+import os
+from typing import Any, Mapping
+
+from . import config, patroni_files, patroni_node, runtime
+from .environment import Settings
+from .layout import Layout
+from .logs import Log
+
+DIRECTORY = f"{runtime.DIRECTORY}/patroni"
+_PYTHON = "/opt/container/venv/bin/python"
+_PROGRAM = "/opt/container/venv/bin/patroni"
+
+
+def prepare(settings: Settings, member: patroni_node.Member, place: Layout, major: str, log: Log) -> list[str]:
+    """Write what Patroni reads; its command, under the pump."""
+    node = patroni_files.Node(
+        settings=settings,
+        pgdata=place.pgdata,
+        major=major,
+        libraries=tuple(runtime.libraries(major)),
+        name=member.name,
+        tls=member.tls,
+        etcd3=member.store == "etcd3",
+        run=runtime.DIRECTORY,
+        sockets=runtime.SOCKETS,
+    )
+    os.mkdir(DIRECTORY, 0o700)
+    _write(f"{DIRECTORY}/10-image.yml", patroni_files.text(patroni_files.defaults(node)))
+    os.symlink(patroni_node.FILE, f"{DIRECTORY}/50-node.yml")
+    _write(f"{DIRECTORY}/90-image.yml", patroni_files.text(patroni_files.decisions(node)))
+    _write(runtime.BOOTSTRAP, json.dumps(bootstrap_request(settings)))
+    runtime.write_state(
+        runtime.State("patroni", place.pgdata, settings.user, rest=member.rest, tls=member.tls or "")
+    )
+    log.info("start", f"Starting Patroni as {member.name!r} of the cluster {member.scope!r}.")
+    sieve = f"{runtime.LOGS}/{config.JSON_LOG}" if config.hides_news(settings.log_level) else ""
+    return [
+        *(f"{runtime.BIN}/log-pump", settings.log_level, "patroni", f"{runtime.LOGS}/{config.RAW_LOG}", sieve),
+        *(_PYTHON, "-I", _PROGRAM, DIRECTORY),
+    ]
+
+
+def bootstrap_request(settings: Settings) -> Mapping[str, Any]:
+    """What is left to do by whoever makes the cluster, once its server runs. Pure."""
+    verifier = settings.password
+    if verifier is not None and not settings.password_is_verifier:
+        from .._postgres.scram import Verifier
+
+        verifier = str(Verifier.derive(verifier))
+    return {
+        "role": settings.user,
+        "verifier": verifier,
+        "database": settings.database,
+        "timeout": settings.timeout_change_password,
+        "level": settings.log_level,
+    }
+
+
+def _write(path: str, text: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with open(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
+        file.write(text)
