@@ -12,16 +12,20 @@ import sys
 import tempfile
 import threading
 import time
-from typing import Any
+from typing import Any, Callable, Iterable
 
 from ansible import constants as C
 from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.common.parameters import remove_values
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+from ansible_collections.howdah.postgresql.plugins.module_utils import _shell
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.errors import HowdahError, InvalidInput
+from ansible_collections.howdah.postgresql.plugins.module_utils._docker import image_run
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker.build_plan import Sources, strings
+from ansible_collections.howdah.postgresql.plugins.module_utils._docker.client import REQUIRED_TOGETHER
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker.context import (
     Context,
     Entry,
@@ -66,7 +70,9 @@ class ActionModule(ActionBase):
         return result
 
     def _run(self, task_vars: dict[str, Any]) -> dict[str, Any]:
-        validation = ArgumentSpecValidator(ARGUMENT_SPEC, required_if=REQUIRED_IF).validate(self._task.args)
+        validation = ArgumentSpecValidator(
+            ARGUMENT_SPEC, required_if=REQUIRED_IF, required_together=REQUIRED_TOGETHER
+        ).validate(self._task.args)
         if validation.error_messages:
             raise InvalidInput(". ".join(validation.error_messages) + ".")
         params = validation.validated_parameters
@@ -74,8 +80,10 @@ class ActionModule(ActionBase):
         if params["prepared"] is not None:
             raise InvalidInput("prepared cannot be set: the action plugin does that.")
         args = {name: value for name, value in self._task.args.items() if name != "files"}
+        own = self._is_own_process()
+        secrets = validation._no_log_values
         if params["state"] == "absent":
-            return self._module(args, task_vars)
+            return self._here(params, deadline, secrets) if own else self._module(args, task_vars)
 
         extra = [self._extra(file) for file in params["files"]]
         context = read_context(self._loader.path_dwim(params["path"]), params["dockerfile"], extra)
@@ -83,10 +91,15 @@ class ActionModule(ActionBase):
         sources = Sources(context.digests(), context.file_digests(), bases)
         args["prepared"] = {"sources": sources.as_dict()}
         view = self._view(params["progress"], task_vars)
-        here = self._connection.transport == "local" and not self._is_become_unprivileged()
-        if here and not self._task.check_mode:
+        if own and self._task.check_mode:
+            return self._here(_with(params, **args["prepared"]), deadline, secrets)
+        if own:
+            return self._build_beside(
+                lambda **more: self._here(_with(params, **args["prepared"], **more), deadline, secrets), context, view
+            )
+        if not self._task.check_mode and self._connection.transport == "local" and not self._is_become_unprivileged():
             args["prepared"]["spent"] = deadline.elapsed()
-            return self._build_here(args, task_vars, context, view)
+            return self._build_beside(lambda **more: self._module(_with(args, **more), task_vars), context, view)
         result = self._module(args, task_vars)
         if not result.pop("context_wanted", False):
             return result
@@ -112,18 +125,39 @@ class ActionModule(ActionBase):
         )
         return answer
 
-    def _build_here(
-        self, args: dict[str, Any], task_vars: dict[str, Any], context: Context, view: ProgressView
+    def _is_own_process(self) -> bool:
+        """Whether the module would run as this very process could: then none needs to be started."""
+        plain = not any(self._task.environment or ())
+        return self._connection.transport == "local" and self._connection.become is None and plain
+
+    def _here(self, params: dict[str, Any], deadline: Deadline, secrets: Iterable[str]) -> dict[str, Any]:
+        """Do the module's part in this process; its result."""
+        report = _shell.Report()
+        failure: dict[str, Any] = {}
+        try:
+            image_run.run(params, self._task.check_mode, deadline, report)
+        except HowdahError as error:
+            failure = {
+                **error.details, "failed": True, "msg": error.message, "error": error.code, "code": error.number
+            }
+        result: dict[str, Any] = remove_values({**failure, **report.result(self._task.diff)}, secrets)
+        return result
+
+    def _build_beside(
+        self, run: Callable[..., dict[str, Any]], context: Context, view: ProgressView
     ) -> dict[str, Any]:
-        """Offer the context through a pipe: the module reads it if it must build, and is started only once."""
+        """Offer the context through a pipe: it is read if there is something to build, and nothing is asked twice.
+
+        :param run: does the rest, given what is prepared for it.
+        """
         with tempfile.TemporaryDirectory(prefix="howdah-image-", dir=_local_tmp()) as folder:
             archive, events = os.path.join(folder, "context.tar"), os.path.join(folder, "progress")
             os.mkfifo(archive, 0o600)
             with open(events, "xb", opener=_private):
-                pass  # the module appends to it
+                pass  # the build appends to it
             sender = _Sender(archive, context)
             with sender, _Follower(events, view):
-                result = self._module(_with(args, archive=archive, progress_file=events), task_vars)
+                result = run(archive=archive, progress_file=events)
             if sender.error is not None:
                 raise sender.error
             return result
@@ -206,10 +240,7 @@ class ActionModule(ActionBase):
 
 
 class _Companion(threading.Thread):
-    """Does something for the module while that runs.
-
-    The module must have the worker's main thread, as Ansible binds a task's context to it.
-    """
+    """Does something while the worker's main thread waits for the engine, or for a module."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
@@ -230,7 +261,7 @@ class _Companion(threading.Thread):
 
 
 class _Sender(_Companion):
-    """Writes the build context into a pipe, once the module reads from it.
+    """Writes the build context into a pipe, once the other end is read from.
 
     :ivar error: why it could not.
     """
@@ -251,12 +282,12 @@ class _Sender(_Companion):
         except HowdahError as error:
             self.error = error
         except BrokenPipeError:
-            pass  # the module has ended, and says why
+            pass  # the reader has ended, and says why
         except OSError as error:
             self.error = InvalidInput(f"The build context cannot be read on the controller: {error.strerror}.")
 
     def _opened(self) -> int | None:
-        """The pipe's end to write to; None when the module has ended without opening the other one."""
+        """The pipe's end to write to; None when nobody is going to read from the other one."""
         while not self._done.wait(_PIPE_SECONDS):
             try:
                 descriptor = os.open(self._path, os.O_WRONLY | os.O_NONBLOCK)
@@ -286,9 +317,9 @@ class _Follower(_Companion):
         self._view.close()
 
 
-def _with(args: dict[str, Any], **prepared: str) -> dict[str, Any]:
+def _with(args: dict[str, Any], **prepared: Any) -> dict[str, Any]:
     """The module's arguments, with more of what is prepared for it."""
-    return {**args, "prepared": {**args["prepared"], **prepared}}
+    return {**args, "prepared": {**(args["prepared"] or {}), **prepared}}
 
 
 def _write_archive(context: Context, path: str) -> None:

@@ -451,7 +451,7 @@ from typing import Any, Mapping
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker import container_list, reconcile
-from ansible_collections.howdah.postgresql.plugins.module_utils._docker.client import REQUIRED_TOGETHER, connect
+from ansible_collections.howdah.postgresql.plugins.module_utils._docker.client import REQUIRED_TOGETHER
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker.container_options import (
     ARGUMENT_SPEC,
     MUTUALLY_EXCLUSIVE,
@@ -477,7 +477,7 @@ def main() -> None:
             secrets = (value for name, value in (given["env"] or {}).items() if reconcile.secret_name(str(name)))
             mask(module, *map(str, secrets))
         wishes = container_list.parse(options)
-        outcomes = container_list.work(lambda: connect(params, deadline), wishes, deadline, module.check_mode)
+        outcomes = container_list.work(params, wishes, deadline, module.check_mode)
         for outcome in outcomes:
             for warning in outcome.decided.warnings if outcome.decided else ():
                 module.warn(warning)

@@ -147,6 +147,7 @@ from ansible_collections.howdah.postgresql.plugins.module_utils._docker.client i
     REQUIRED_TOGETHER,
     connect,
 )
+from ansible_collections.howdah.postgresql.plugins.module_utils._docker.direct import Direct
 from ansible_collections.howdah.postgresql.plugins.module_utils._shell import Report, run
 
 _OPTIONS: dict[str, Any] = {
@@ -161,13 +162,14 @@ def main() -> None:
     module = AnsibleModule(argument_spec=_OPTIONS, required_together=REQUIRED_TOGETHER, supports_check_mode=True)
 
     def body(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
-        client = connect(params, deadline)
+        engine = Direct(params, deadline)
         containers = []
         for name in params["name"]:
-            found = observe.container(client, name, deadline)
+            found = observe.container(engine, name, deadline)
             facts = container_facts.facts(name, found)
             if found is not None and params["log_lines"] > 0:
                 secrets = container_facts.secret_values(found)
+                client = connect(params, deadline)
                 facts["logs"] = container_logs.read(client, found.id, secrets, deadline, params["log_lines"])
             containers.append(facts)
         report.add(containers=containers)

@@ -132,6 +132,12 @@ options:
       - Images that are not on the engine are pulled in any case when a build needs them.
     type: bool
     default: false
+  max_age:
+    description:
+      - Days after which the image is built anew, without the build cache, for security updates of its packages.
+      - What counts is the oldest step of its own that ran, not one that came from the cache. The images that the
+        Dockerfile names are not looked at; O(pull), or M(howdah.postgresql.base_image), renews them.
+    type: float
   rebuild:
     description:
       - When to build.
@@ -191,6 +197,13 @@ EXAMPLES = r"""
     path: application
     pull: true
     rebuild: always
+
+- name: Take them in once a fortnight
+  howdah.postgresql.image:
+    name: example/application:1.4
+    path: application
+    pull: true
+    max_age: 14
 """
 
 RETURN = r"""
@@ -263,85 +276,9 @@ from typing import Any, Mapping
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.howdah.postgresql.plugins.module_utils import _shell
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
-from ansible_collections.howdah.postgresql.plugins.module_utils._core.errors import InvalidInput
-from ansible_collections.howdah.postgresql.plugins.module_utils._docker import (
-    build_plan,
-    buildkit,
-    image_store,
-    progress,
-)
-from ansible_collections.howdah.postgresql.plugins.module_utils._docker.client import REQUIRED_TOGETHER, connect
+from ansible_collections.howdah.postgresql.plugins.module_utils._docker import image_run
+from ansible_collections.howdah.postgresql.plugins.module_utils._docker.client import REQUIRED_TOGETHER
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker.image_options import ARGUMENT_SPEC, REQUIRED_IF
-
-
-def _absent(module: AnsibleModule, params: Mapping[str, Any], deadline: Deadline, report: _shell.Report) -> None:
-    names = tuple(build_plan.complete_reference(name) for name in (params["name"], *params["tags"]))
-    client = connect(params, deadline)
-    observed = image_store.observe_removal(client, deadline, names)
-    plan = build_plan.plan_absent(names, observed)
-    report.plan(plan)
-    if not module.check_mode:
-        for action in plan.actions:
-            image_store.remove(client, deadline, action.target)
-
-
-def _present(module: AnsibleModule, params: Mapping[str, Any], deadline: Deadline, report: _shell.Report) -> None:
-    prepared = params["prepared"]
-    if prepared is None:
-        raise InvalidInput("The module image works only through its action plugin; call it as howdah.postgresql.image.")
-    deadline = Deadline(params["timeout"], spent=deadline.elapsed() + prepared.get("spent", 0.0))
-    request = build_plan.make_request(params, build_plan.Sources(**prepared["sources"]))
-    client = connect(params, deadline)
-    observed = image_store.observe(client, deadline, request, ask_registry=params["pull"])
-    plan = build_plan.plan_present(request, observed)
-    bases = observed.bases
-    if plan.builds and "archive" not in prepared and not module.check_mode:
-        report.add(context_wanted=True)  # the action plugin comes again with the context
-        return
-    report.plan(plan)
-    if not module.check_mode:
-        for action in plan.actions:
-            if action.verb == "pull":
-                image_store.pull(client, deadline, action.target)
-            elif action.verb == "tag":
-                image_store.tag(client, deadline, str(observed.images[request.names[0]]), action.target)
-        if plan.builds:
-            bases = {base: image_store.image_id(client, deadline, base) for base in bases}
-            _build(params, client, deadline, report, request, bases)
-            replaced = observed.images[request.names[0]]
-            if replaced and build_plan.INPUTS_LABEL in observed.labels:
-                image_store.remove_superseded(client, Deadline(10), replaced)
-    about = image_store.inspect(client, Deadline(10), request.names[0])
-    if about:
-        report.add(image_id=about["Id"], size=about["Size"])
-    report.add(inputs=build_plan.inputs_digest(request, bases))
-
-
-def _build(
-    params: Mapping[str, Any],
-    client: Any,
-    deadline: Deadline,
-    report: _shell.Report,
-    request: build_plan.Request,
-    bases: Mapping[str, str | None],
-) -> None:
-    options = buildkit.BuildOptions(
-        names=request.names,
-        dockerfile=params["dockerfile"],
-        target=params["target"],
-        args=build_plan.strings(params["args"]),
-        labels={**build_plan.strings(params["labels"]), **build_plan.build_labels(request, bases)},
-        platform=params["platform"],
-        network=params["network"],
-        extra_hosts=build_plan.strings(params["extra_hosts"]),
-        no_cache=request.always,
-    )
-    tell = progress.ProgressWriter(params["prepared"].get("progress_file"))
-    try:
-        log = buildkit.build(client, params["prepared"]["archive"], options, deadline, tell)
-    finally:
-        tell.end()
-    report.add(steps=log.steps(), elapsed=round(deadline.elapsed(), 3))
 
 
 def main() -> None:
@@ -354,7 +291,7 @@ def main() -> None:
     )
 
     def body(params: Mapping[str, Any], deadline: Deadline, report: _shell.Report) -> None:
-        (_absent if params["state"] == "absent" else _present)(module, params, deadline, report)
+        image_run.run(params, module.check_mode, deadline, report)
 
     _shell.run(module, body)
 

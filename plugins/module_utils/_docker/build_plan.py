@@ -62,12 +62,14 @@ class Request:
 
     :param names: complete references, the first is the main one.
     :param inputs: digests by name, without ``bases``.
+    :param max_age: days after which an image counts as out of date; None for never.
     """
 
     names: tuple[str, ...]
     sources: Sources
     inputs: Mapping[str, Any]
     always: bool
+    max_age: float | None = None
 
 
 @dataclass(frozen=True)
@@ -78,17 +80,24 @@ class Observed:
     :param labels: those of the image with the main name.
     :param bases: the image ID, or None, of each base.
     :param outdated: bases for which a registry has something else.
+    :param age: of the image with the main name, in days; see image_age.py.
     """
 
     images: Mapping[str, str | None]
     labels: Mapping[str, str] = field(default_factory=dict)
     bases: Mapping[str, str | None] = field(default_factory=dict)
     outdated: Sequence[str] = ()
+    age: float | None = None
 
 
 @dataclass(frozen=True)
 class BuildPlan(Plan):
-    """A plan that says whether it needs the build context."""
+    """A plan that says whether it needs the build context.
+
+    :param afresh: whether every step is to run again, be it in the build cache or not.
+    """
+
+    afresh: bool = False
 
     @property
     def builds(self) -> bool:
@@ -149,7 +158,10 @@ def make_request(params: Mapping[str, Any], sources: Sources) -> Request:
         inputs[option] = digest(strings(params[option]))
     for option in ("target", "platform", "network"):
         inputs[option] = digest(params[option])
-    return Request(names, sources, inputs, params["rebuild"] == "always")
+    max_age = params["max_age"]
+    if max_age is not None and not max_age > 0:
+        raise InvalidInput(f"max_age must be more than 0 days; got {max_age:g}.")
+    return Request(names, sources, inputs, params["rebuild"] == "always", max_age)
 
 
 def build_labels(request: Request, bases: Mapping[str, str | None]) -> dict[str, str]:
@@ -179,6 +191,7 @@ def plan_present(request: Request, observed: Observed) -> BuildPlan:
     }
     wanted = {**request.inputs, "bases": bases}
     changed = sorted(key for key in {*wanted, *recorded} if wanted.get(key) != recorded.get(key))
+    too_old = request.max_age is not None and observed.age is not None and observed.age > request.max_age
     if image is None:
         why = "it does not exist"
     elif not recorded:
@@ -187,6 +200,8 @@ def plan_present(request: Request, observed: Observed) -> BuildPlan:
         why = f"changed: {', '.join(changed)}"
     elif request.always:
         why = "rebuild is always"
+    elif too_old:
+        why = f"older than {request.max_age:g} days"
     else:
         return _plan_tags(request, observed, image)
     pulls = [Action("pull", base, "newer in its registry") for base in observed.outdated]
@@ -198,7 +213,7 @@ def plan_present(request: Request, observed: Observed) -> BuildPlan:
         after["inputs"] = {key: _shown(wanted.get(key)) for key in changed}
         if "context" in changed:
             before["files"], after["files"] = _changed_files(_recorded(observed.labels, FILES_LABEL), request)
-    return BuildPlan((*pulls, Action("build", name, why)), before, after)
+    return BuildPlan((*pulls, Action("build", name, why)), before, after, afresh=request.always or too_old)
 
 
 def plan_absent(names: Sequence[str], observed: Removal) -> Plan:

@@ -17,18 +17,13 @@ import os
 import secrets
 import select
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Callable, Iterator, Mapping, Sequence
+from typing import Any, Callable, Iterable, Iterator, Mapping, Sequence
 
 from .._core.deadline import Deadline
 from .._core.errors import BuildFailed, DeadlineExceeded, EngineError, HowdahError, InvalidInput
 from . import trace
 from .build_log import BuildLog
-from .client import request
-from .image_store import bounded
-
-if TYPE_CHECKING:
-    from docker import APIClient
-    from requests import Response
+from .direct import Direct
 
 # How long to wait, after the deadline, for the engine to take a cancellation.
 _CANCEL_SECONDS = 5.0
@@ -79,7 +74,7 @@ class BuildOptions:
 
 
 def build(
-    client: APIClient,
+    client: Direct,
     archive: str,
     options: BuildOptions,
     deadline: Deadline,
@@ -98,9 +93,9 @@ def build(
     built = False
     doing = f"building {options.names[0]}"
     body = read_archive(archive, deadline)
-    answer = bounded(_messages(client, body, options.query(build_id)), client, deadline, doing)
+    answer = client.stream("POST", "/build", deadline, doing, options.query(build_id), body)
     try:
-        for message in answer:
+        for message in _messages(answer):
             if "error" in message:
                 raise _failed(options.names[0], str(message["error"]), log)
             if message.get("id") == "moby.buildkit.trace":
@@ -118,6 +113,8 @@ def build(
             doing=doing,
             step=running,
         ) from error
+    finally:
+        answer.close()  # if it is not at its end, the connection is closed, which cancels the build as well
     if not built:  # an answer that was cut off ends like a whole one
         raise EngineError("The engine ended the build without naming an image; its log may tell why.")
     return log
@@ -147,36 +144,16 @@ def read_archive(path: str, deadline: Deadline) -> Iterator[bytes]:
             raise InvalidInput("The build context did not arrive whole from the controller.")
 
 
-def _messages(
-    client: APIClient, archive: Iterator[bytes], query: Sequence[tuple[str, str]]
-) -> Iterator[Mapping[str, Any]]:
-    """Send the request and yield the messages of the answer; runs in the reading thread."""
-    from docker.errors import APIError
-
-    response: Response = client.post(
-        f"{client.base_url}/v{client._version}/build",
-        params=list(query),
-        data=archive,
-        headers={"Content-Type": "application/x-tar"},
-        stream=True,
-        timeout=client.timeout,
-    )
-    with response:
-        if response.status_code != 200:
-            explanation = response.text.strip()
-            try:
-                explanation = str(json.loads(explanation)["message"])
-            except (ValueError, KeyError, TypeError):
-                pass  # not from the engine itself: show it as it is
-            raise APIError(explanation, response=response, explanation=explanation)
-        rest = b""
-        for chunk in response.iter_content(chunk_size=None):  # as it comes, not when a buffer is full
-            *lines, rest = (rest + chunk).split(b"\n")
-            if len(rest) > _LONGEST_MESSAGE:
-                raise _unreadable()
-            for line in lines:
-                if line.strip():
-                    yield _message(line)
+def _messages(answer: Iterable[bytes]) -> Iterator[Mapping[str, Any]]:
+    """The messages of the answer, each as soon as it is there."""
+    rest = b""
+    for part in answer:
+        *lines, rest = (rest + part).split(b"\n")
+        if len(rest) > _LONGEST_MESSAGE:
+            raise _unreadable()
+        for line in lines:
+            if line.strip():
+                yield _message(line)
 
 
 def _message(line: bytes) -> Mapping[str, Any]:
@@ -211,13 +188,9 @@ def _failed(name: str, message: str, log: BuildLog) -> HowdahError:
     return BuildFailed(f"Building {name} failed in the step {failure.step}{ended}{said}", **details)
 
 
-def _cancel(client: APIClient, build_id: str) -> None:
+def _cancel(client: Direct, build_id: str) -> None:
     """Cancel a build on the engine; best effort, as the closed connection cancels it too."""
-    grace = Deadline(_CANCEL_SECONDS)
     try:
-        with request(client, grace, "cancelling the build"):
-            client.post(
-                f"{client.base_url}/v{client._version}/build/cancel", params={"id": build_id}, timeout=grace.left()
-            )
+        client.call("POST", "/build/cancel", Deadline(_CANCEL_SECONDS), "cancelling the build", id=build_id)
     except HowdahError:
         return

@@ -80,10 +80,10 @@ def connect(params: Mapping[str, Any], deadline: Deadline) -> APIClient:
     if params.get("docker_ca_cert") or params.get("docker_client_cert"):
         pair = (params["docker_client_cert"], params["docker_client_key"]) if params["docker_client_cert"] else None
         tls = TLSConfig(client_cert=pair, ca_cert=params["docker_ca_cert"], verify=True)
-    oldest = ".".join(map(str, OLDEST_API))
     try:
         # Where proxies stand in the environment, requests would send engine traffic through them.
-        client = docker.APIClient(base_url=url, version=oldest, tls=tls, timeout=deadline.check("connecting"))
+        oldest, left = _spelled(OLDEST_API), deadline.check("connecting")
+        client = docker.APIClient(base_url=url, version=oldest, tls=tls, timeout=left)
     except docker.errors.DockerException as error:
         raise InvalidInput(f"docker_host {url!r} cannot be used: {error}") from error
     client.trust_env = False
@@ -93,25 +93,44 @@ def connect(params: Mapping[str, Any], deadline: Deadline) -> APIClient:
         except (OSError, ValueError) as error:
             if deadline.expired():
                 raise
-            raise EngineUnreachable(
-                f"No container engine answers at {url} ({_root(error)}). Start it, or install one with the role"
-                " howdah.postgresql.engine; or set docker_host to the address of one that runs.",
-                docker_host=url,
-            ) from error
-    api = response.headers.get("Api-Version")
-    if response.status_code != 200 or not api:
+            raise unreachable(url, error) from error
+    client._version = agreed_version(url, response.status_code, response.headers.get("Api-Version"))
+    return client
+
+
+def unreachable(url: str, error: BaseException) -> EngineUnreachable:
+    """Nothing answers at the address."""
+    return EngineUnreachable(
+        f"No container engine answers at {url} ({_root(error)}). Start it, or install one with the role"
+        " howdah.postgresql.engine; or set docker_host to the address of one that runs.",
+        docker_host=url,
+    )
+
+
+def agreed_version(url: str, status: int, api: str | None) -> str:
+    """The API's version to speak with an engine.
+
+    :param status: of the answer to ``GET /_ping``.
+    :param api: that answer's header ``Api-Version``.
+    :raises EngineUnreachable: when it is not an engine's.
+    :raises EngineTooOld: for engines before 20.10.
+    """
+    if status != 200 or not api:
         raise EngineUnreachable(
-            f"What answers at {url} is not a container engine (HTTP status {response.status_code}).", docker_host=url
+            f"What answers at {url} is not a container engine (HTTP status {status}).", docker_host=url
         )
     if _version(api) < OLDEST_API:
         raise EngineTooOld(
-            f"The container engine at {url} speaks API {api}; this collection needs {oldest} or newer"
+            f"The container engine at {url} speaks API {api}; this collection needs {_spelled(OLDEST_API)} or newer"
             " (Docker Engine 20.10, as in Debian 12).",
             docker_host=url,
             api_version=api,
         )
-    client._version = ".".join(map(str, min(_version(api), NEWEST_API)))
-    return client
+    return _spelled(min(_version(api), NEWEST_API))
+
+
+def _spelled(version: tuple[int, int]) -> str:
+    return ".".join(map(str, version))
 
 
 @contextmanager

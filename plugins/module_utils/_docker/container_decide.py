@@ -16,10 +16,10 @@ from .reconcile import ContainerPlan
 from .spec import Wish
 
 if TYPE_CHECKING:
-    from docker import APIClient
+    from .direct import Engine
 
 
-def decide(client: APIClient, wish: Wish, deadline: Deadline) -> tuple[Observed, ContainerPlan]:
+def decide(client: Engine, wish: Wish, deadline: Deadline) -> tuple[Observed, ContainerPlan]:
     """What there is, and what is to be done; changes nothing.
 
     :raises HowdahError: when the wish cannot be granted; see :func:`.reconcile.plan`.

@@ -16,13 +16,17 @@ from .._core.deadline import Deadline
 from .._core.errors import HowdahError, InvalidInput
 from .._core.plan import Action, Plan
 from . import container_decide, container_facts, reconcile, spec
+from .client import connect as connect_to_engine
+from .direct import Direct
 from .reconcile import ContainerPlan
 from .spec import Wish
 
 if TYPE_CHECKING:
     from docker import APIClient
 
-Connect = Callable[[], "APIClient"]
+
+Connect = Callable[[Mapping[str, Any], Deadline], "APIClient"]
+Look = Callable[[Mapping[str, Any], Deadline], Direct]
 _Undo = Callable[[Deadline], None]
 
 
@@ -81,13 +85,23 @@ def parse(options: Sequence[Mapping[str, Any]]) -> list[Wish]:
     return [replace(wish, leaving=leaving) for wish in wishes]
 
 
-def work(connect: Connect, wishes: Sequence[Wish], deadline: Deadline, check_mode: bool) -> list[Outcome]:
+def work(
+    params: Mapping[str, Any],
+    wishes: Sequence[Wish],
+    deadline: Deadline,
+    check_mode: bool,
+    look: Look = Direct,
+    connect: Connect = connect_to_engine,
+) -> list[Outcome]:
     """Bring all containers about; no error of one is raised, but noted in its outcome.
 
-    :param connect: makes a connection; called once for each worker, as threads cannot share one.
+    :param params: the module's options, which name the engine.
+    :param look: makes a connection to look at things; called once for each worker, as threads cannot share one.
+    :param connect: makes a connection to change them; called once for each worker that does.
     """
     outcomes = [Outcome(wish) for wish in wishes]
-    workers = [_Worker(connect, outcome, deadline) for outcome in outcomes]
+    doors = _Doors(lambda: look(params, deadline), lambda: connect(params, deadline))
+    workers = [_Worker(doors, outcome, deadline) for outcome in outcomes]
     if len(workers) == 1:  # in the main thread, where an interrupt arrives
         workers[0].decide()
         if not check_mode:
@@ -97,7 +111,7 @@ def work(connect: Connect, wishes: Sequence[Wish], deadline: Deadline, check_mod
 
     with ThreadPoolExecutor(len(workers)) as pool:
         list(pool.map(_Worker.decide, workers))
-        shared = _Shared(connect, outcomes, deadline)
+        shared = _Shared(doors, outcomes, deadline)
         if not check_mode:
             shared.make()
             list(pool.map(_Worker.apply, workers))
@@ -133,20 +147,30 @@ def fail(failed: Sequence[Outcome], total: int) -> NoReturn:
     ) from first
 
 
+@dataclass(frozen=True)
+class _Doors:
+    """The ways to the engine: to look at things, and to change them."""
+
+    look: Callable[[], Direct]
+    connect: Callable[[], APIClient]
+
+
 class _Worker:
     """One container's way, in a thread of its own."""
 
-    def __init__(self, connect: Connect, outcome: Outcome, deadline: Deadline) -> None:
-        self.connect = connect
+    def __init__(self, doors: _Doors, outcome: Outcome, deadline: Deadline) -> None:
+        self.doors = doors
         self.outcome = outcome
         self.deadline = deadline
-        self.client: Any = None
 
     def decide(self) -> None:
         outcome = self.outcome
         try:
-            self.client = self.connect()
-            observed, outcome.decided = container_decide.decide(self.client, outcome.wish, self.deadline)
+            engine = self.doors.look()
+            try:
+                observed, outcome.decided = container_decide.decide(engine, outcome.wish, self.deadline)
+            finally:
+                engine.close()
         except HowdahError as error:
             outcome.error = error
             return
@@ -162,7 +186,7 @@ class _Worker:
         from . import container_apply
 
         try:
-            applied = container_apply.apply(self.client, outcome.wish, decided, self.deadline)
+            applied = container_apply.apply(self.doors.connect(), outcome.wish, decided, self.deadline)
         except HowdahError as error:
             outcome.error = error
             return
@@ -174,8 +198,8 @@ class _Worker:
 class _Shared:
     """Networks and volumes, which several containers may want made or removed: taken out of what each does itself."""
 
-    def __init__(self, connect: Connect, outcomes: Sequence[Outcome], deadline: Deadline) -> None:
-        self.connect = connect
+    def __init__(self, doors: _Doors, outcomes: Sequence[Outcome], deadline: Deadline) -> None:
+        self.connect = doors.connect
         self.deadline = deadline
         self.wanted: dict[Action, list[Outcome]] = {}
         self.made: dict[Action, _Undo] = {}

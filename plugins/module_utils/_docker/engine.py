@@ -11,17 +11,16 @@ from __future__ import annotations
 
 import http.client
 import json
-import socket
-import ssl
 import threading
 import time
 from dataclasses import asdict, dataclass
 from typing import Any, Mapping
-from urllib.parse import urlsplit
 
 from .._core.deadline import Deadline
-from .._core.errors import DeadlineExceeded, EngineTooOld, EngineUnreachable, HowdahError, InvalidInput
+from .._core.errors import DeadlineExceeded, EngineTooOld, EngineUnreachable, HowdahError
 from .client import OLDEST_API
+from .direct import check_address
+from .direct import connection as open_connection
 
 # How long to pause between two questions while an engine starts; dockerd needs 1 to 3 s.
 _PAUSE = 0.2
@@ -86,7 +85,7 @@ def probe(params: Mapping[str, Any], deadline: Deadline, wait: bool = False) -> 
     :raises EngineUnreachable: when nothing answers there, or the answer is not an engine's.
     :raises DeadlineExceeded: when something took the connection, but did not answer in time.
     """
-    _check_address(params["docker_host"])
+    check_address(params["docker_host"])
     while True:
         outcome = _bounded(params, deadline)
         if isinstance(outcome, EngineFacts):
@@ -94,19 +93,6 @@ def probe(params: Mapping[str, Any], deadline: Deadline, wait: bool = False) -> 
         if not wait or not isinstance(outcome, EngineUnreachable) or deadline.left() <= _PAUSE:
             raise outcome
         time.sleep(_PAUSE)
-
-
-def _check_address(docker_host: str) -> None:
-    try:
-        parts = urlsplit(docker_host)
-        good = (parts.scheme == "unix" and parts.path) or (parts.scheme == "tcp" and parts.hostname and parts.port)
-    except ValueError:  # a port that is not a number
-        good = False
-    if not good:
-        raise InvalidInput(
-            f"docker_host {docker_host!r} is not the address of a container engine: write unix:// and the path of its"
-            " socket, or tcp://HOST:PORT."
-        )
 
 
 def _bounded(params: Mapping[str, Any], deadline: Deadline) -> EngineFacts | HowdahError:
@@ -125,7 +111,7 @@ def _bounded(params: Mapping[str, Any], deadline: Deadline) -> EngineFacts | How
 def _ask(params: Mapping[str, Any], seconds: float) -> EngineFacts | HowdahError:
     url = params["docker_host"]
     try:
-        connection = _connection(params, seconds)
+        connection = open_connection(params, seconds)
         try:
             return parse_facts(_get(connection, "/version"), _get(connection, "/info"))
         finally:
@@ -145,31 +131,3 @@ def _get(connection: http.client.HTTPConnection, path: str) -> Any:
     # "Host" is mandatory in HTTP/1.1, but a socket's path is no host name.
     connection.request("GET", path, headers={"Host": "docker"})
     return json.loads(connection.getresponse().read())
-
-
-class _UnixConnection(http.client.HTTPConnection):
-    """HTTP over a Unix socket."""
-
-    def __init__(self, path: str, seconds: float) -> None:
-        super().__init__("localhost", timeout=seconds)
-        self._path = path
-        self._seconds = seconds
-
-    def connect(self) -> None:
-        """Connect to the socket instead of a TCP port."""
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self._seconds)
-        self.sock.connect(self._path)
-
-
-def _connection(params: Mapping[str, Any], seconds: float) -> http.client.HTTPConnection:
-    parts = urlsplit(params["docker_host"])
-    if parts.scheme == "unix":
-        return _UnixConnection(parts.path, seconds)
-    host, port = parts.hostname or "", parts.port
-    if not (params.get("docker_ca_cert") or params.get("docker_client_cert")):
-        return http.client.HTTPConnection(host, port, timeout=seconds)
-    context = ssl.create_default_context(cafile=params.get("docker_ca_cert"))
-    if params.get("docker_client_cert"):
-        context.load_cert_chain(params["docker_client_cert"], params["docker_client_key"])
-    return http.client.HTTPSConnection(host, port, timeout=seconds, context=context)

@@ -7,7 +7,6 @@ This module util is PRIVATE to the collection: it may change without notice.
 """
 from __future__ import annotations
 
-import calendar
 import json
 import time
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from . import container_logs, observe
 from .client import request
 from .exec import run as run_command
 from .observe import Container
+from .values import nanoseconds
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -122,13 +122,6 @@ def passes(client: APIClient, container: Container, deadline: Deadline) -> bool:
     except (ContainerFailed, ContainerNotFound, EngineError, DeadlineExceeded):
         # It has just stopped, or its check hangs: what the engine sees of that decides.
         return False
-
-
-def nanoseconds(stamp: str) -> int:
-    """Nanoseconds since 1970 from the engine's ``2026-01-31T12:00:00.123456789Z``."""
-    whole, _point, fraction = stamp.rstrip("Z").partition(".")
-    seconds = calendar.timegm(time.strptime(whole, "%Y-%m-%dT%H:%M:%S"))
-    return seconds * 10**9 + int(fraction.ljust(9, "0") or 0)
 
 
 def _exit_code(event: Mapping[str, Any], before: int | None) -> int | None:

@@ -38,6 +38,7 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
         "required_one_of": [("content", "src")],
     },
     "pull": {"type": "bool", "default": False},
+    "max_age": {"type": "float"},
     "rebuild": {"type": "str", "choices": ["auto", "always"], "default": "auto"},
     "progress": {"type": "str", "choices": ["auto", "plain", "quiet"], "default": "auto"},
     "timeout": {"type": "float", "default": 1800},

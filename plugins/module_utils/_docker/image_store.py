@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import queue
 import threading
-from typing import TYPE_CHECKING, Any, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, Mapping, Sequence
 
 from .._core.deadline import Deadline
 from .._core.errors import DeadlineExceeded, EngineError, HowdahError, ImageInUse, ImageNotFound
+from . import image_age
 from .build_plan import Observed, Removal, Request
 from .client import request
+from .direct import Direct, containers, fetch
 
 if TYPE_CHECKING:
     from docker import APIClient
+
+    from .direct import Engine
 
 # Pieces of an answer that may be read before they are used: an image is larger than the memory may be.
 _AHEAD = 64
@@ -58,28 +62,24 @@ def bounded(lines: Iterable[Any], client: APIClient, deadline: Deadline, doing: 
         yield item
 
 
-def image_id(client: APIClient, deadline: Deadline, name: str) -> str | None:
+def image_id(client: Engine, deadline: Deadline, name: str) -> str | None:
     """The ID of the image called so, or None."""
     found = inspect(client, deadline, name)
     return str(found["Id"]) if found else None
 
 
-def inspect(client: APIClient, deadline: Deadline, name: str) -> Mapping[str, Any] | None:
+def inspect(client: Engine, deadline: Deadline, name: str) -> Mapping[str, Any] | None:
     """The engine's description of an image, or None."""
-    try:
-        with request(client, deadline, f"looking for the image {name}"):
-            found: Mapping[str, Any] = client.inspect_image(name)
-            return found
-    except EngineError as error:
-        if error.details.get("status") == 404:
-            return None
-        raise
+    found: Mapping[str, Any] | None = fetch(client, f"/images/{name}/json", deadline, f"looking for the image {name}")
+    return found
 
 
-def observe(client: APIClient, deadline: Deadline, wanted: Request, ask_registry: bool) -> Observed:
+def observe(
+    client: Engine, deadline: Deadline, wanted: Request, connect: Callable[[], APIClient] | None
+) -> Observed:
     """What the engine has of the wanted image and of what it is built upon.
 
-    :param ask_registry: whether to compare the bases with their registries.
+    :param connect: makes the connection on which the engine is asked for what registries have; None not to ask them.
     """
     found = {name: inspect(client, deadline, name) for name in wanted.names}
     main = found[wanted.names[0]] or {}
@@ -88,26 +88,26 @@ def observe(client: APIClient, deadline: Deadline, wanted: Request, ask_registry
     for base in wanted.sources.bases:
         here = inspect(client, deadline, base)
         bases[base] = str(here["Id"]) if here else None
-        if here and ask_registry and _is_outdated(client, deadline, base, here):
+        if here and connect and _is_outdated(connect(), deadline, base, here):
             outdated.append(base)
     return Observed(
         {name: str(image["Id"]) if image else None for name, image in found.items()},
         (main.get("Config") or {}).get("Labels") or {},
         bases,
         tuple(outdated),
+        image_age.days(image_age.built_at(client, deadline, main)) if main and wanted.max_age is not None else None,
     )
 
 
-def observe_removal(client: APIClient, deadline: Deadline, names: Sequence[str]) -> Removal:
+def observe_removal(client: Engine, deadline: Deadline, names: Sequence[str]) -> Removal:
     """What the engine has of images that shall go, and who uses them."""
     found = {name: inspect(client, deadline, name) for name in names}
     here = {str(image["Id"]): image for image in found.values() if image}
     users: dict[str, list[str]] = {}
     for image in here:
-        with request(client, deadline, "looking for containers that use the image"):
-            containers = client.containers(all=True, filters={"ancestor": image})
+        found_by = containers(client, {"ancestor": image}, deadline, "looking for containers that use the image")
         # The filter also finds containers of images built upon this one: those do not need its name.
-        users[image] = sorted(each["Names"][0].lstrip("/") for each in containers if each["ImageID"] == image)
+        users[image] = sorted(each["Names"][0].lstrip("/") for each in found_by if each["ImageID"] == image)
     return Removal(
         {name: str(image["Id"]) if image else None for name, image in found.items()},
         {image: tuple(about.get("RepoTags") or ()) for image, about in here.items()},
@@ -140,21 +140,24 @@ def pull(client: APIClient, deadline: Deadline, name: str) -> None:
         )
 
 
-def tag(client: APIClient, deadline: Deadline, image: str, name: str) -> None:
+def tag(client: Direct, deadline: Deadline, image: str, name: str) -> None:
     """Give an image a further name."""
     repository, _separator, label = name.rpartition(":")
-    with request(client, deadline, f"tagging {name}"):
-        client.tag(image, repository, label, force=True)
+    client.call("POST", f"/images/{image}/tag", deadline, f"tagging {name}", repo=repository, tag=label)
 
 
-def remove(client: APIClient, deadline: Deadline, name: str) -> None:
+def remove(client: Engine, deadline: Deadline, name: str) -> None:
     """Remove a name, and the image with its last one.
 
     :raises ImageInUse: when something began to use it meanwhile.
     """
+    doing = f"removing the image {name}"
     try:
-        with request(client, deadline, f"removing the image {name}"):
-            client.remove_image(name)
+        if isinstance(client, Direct):
+            client.call("DELETE", f"/images/{name}", deadline, doing)
+        else:
+            with request(client, deadline, doing):
+                client.remove_image(name)
     except EngineError as error:
         status = error.details.get("status")
         if status == 409:
@@ -163,7 +166,7 @@ def remove(client: APIClient, deadline: Deadline, name: str) -> None:
             raise
 
 
-def remove_superseded(client: APIClient, deadline: Deadline, image: str) -> None:
+def remove_superseded(client: Engine, deadline: Deadline, image: str) -> None:
     """Remove an image that a build has taken the name from, unless something still needs it.
 
     Best effort: the build has succeeded, and an image that stays costs nothing but room.

@@ -14,13 +14,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Mapping
 
 from .._core.deadline import Deadline
-from .._core.errors import EngineError, ImageNotFound
+from .._core.errors import ImageNotFound
 from . import fields
-from .client import request
+from .direct import containers, fetch
 from .spec import SUFFIX_NEW, SUFFIX_OLD, ContainerSpec, Wish
 
 if TYPE_CHECKING:
-    from docker import APIClient
+    from .direct import Engine
 
 
 # The ID of an image that is still to be built: equal to that of no container.
@@ -112,18 +112,18 @@ def health_status(state: Mapping[str, Any]) -> str:
     return "" if status == "none" else status
 
 
-def container(client: APIClient, name: str, deadline: Deadline) -> Container | None:
+def container(client: Engine, name: str, deadline: Deadline) -> Container | None:
     """The container of that name or ID; None when there is none."""
-    answer = _unless_missing(client, deadline, f"/containers/{name}/json", f"inspecting container {name}")
+    answer = fetch(client, f"/containers/{name}/json", deadline, f"inspecting container {name}")
     return from_inspection(answer) if answer is not None else None
 
 
-def image(client: APIClient, name: str, deadline: Deadline) -> fields.Image:
+def image(client: Engine, name: str, deadline: Deadline) -> fields.Image:
     """The image of that name.
 
     :raises ImageNotFound: when the engine does not have it.
     """
-    answer = _unless_missing(client, deadline, f"/images/{name}/json", f"inspecting image {name}")
+    answer = fetch(client, f"/images/{name}/json", deadline, f"inspecting image {name}")
     if answer is None:
         raise ImageNotFound(
             f"The engine has no image {name!r}: build it with howdah.postgresql.image, or pull it, and check the name.",
@@ -132,7 +132,7 @@ def image(client: APIClient, name: str, deadline: Deadline) -> fields.Image:
     return fields.image(answer)
 
 
-def observe(client: APIClient, wish: Wish, deadline: Deadline) -> Observed:
+def observe(client: Engine, wish: Wish, deadline: Deadline) -> Observed:
     """The container and its image: two requests.
 
     :raises ImageNotFound: when there is no image to compare with, or to make the container of.
@@ -149,7 +149,7 @@ def observe(client: APIClient, wish: Wish, deadline: Deadline) -> Observed:
     return Observed(found, replace(known, id=PENDING))
 
 
-def look_around(client: APIClient, wish: Wish, observed: Observed, deadline: Deadline) -> Observed:
+def look_around(client: Engine, wish: Wish, observed: Observed, deadline: Deadline) -> Observed:
     """The same, with the surroundings."""
     spec = wish.spec or ContainerSpec(image="")
     wanted = [mount.source for mount in spec.volumes if mount.is_volume] + list(wish.remove_volumes)
@@ -166,24 +166,13 @@ def look_around(client: APIClient, wish: Wish, observed: Observed, deadline: Dea
     return replace(observed, around=around)
 
 
-def _exists(client: APIClient, kind: str, name: str, deadline: Deadline) -> bool:
-    answer = _unless_missing(client, deadline, f"/{kind}/{name}", f"inspecting {kind[:-1]} {name}")
+def _exists(client: Engine, kind: str, name: str, deadline: Deadline) -> bool:
+    answer = fetch(client, f"/{kind}/{name}", deadline, f"inspecting {kind[:-1]} {name}")
     # Engines find networks by ID prefixes, too; only the name counts here.
     return answer is not None and answer["Name"] == name
 
 
-def _users(client: APIClient, volume: str, leaving: set[str], deadline: Deadline) -> tuple[str, ...]:
-    with request(client, deadline, f"listing the containers that use volume {volume}"):
-        found = client.containers(all=True, filters={"volume": volume})
+def _users(client: Engine, volume: str, leaving: set[str], deadline: Deadline) -> tuple[str, ...]:
+    found = containers(client, {"volume": volume}, deadline, f"listing the containers that use volume {volume}")
     names = {entry["Names"][0].lstrip("/") for entry in found if entry["Names"]}
     return tuple(sorted(names - {name + suffix for name in leaving for suffix in ("", SUFFIX_NEW, SUFFIX_OLD)}))
-
-
-def _unless_missing(client: APIClient, deadline: Deadline, path: str, doing: str) -> Any:
-    try:
-        with request(client, deadline, doing):
-            return client._result(client._get(client._url(path)), True)
-    except EngineError as error:
-        if error.details["status"] == 404:
-            return None
-        raise

@@ -7,10 +7,12 @@ This module util is PRIVATE to the collection: it may change without notice.
 """
 from __future__ import annotations
 
+import calendar
 import ipaddress
 import posixpath
 import re
 import signal
+import time
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -222,3 +224,10 @@ def strings(option: str, values: dict[str, Any]) -> dict[str, str]:
             raise InvalidInput(f"{option} has an empty name, or a NUL character at {name!r}: neither can be passed on.")
         result[str(name)] = str(value)
     return result
+
+
+def nanoseconds(stamp: str) -> int:
+    """Nanoseconds since 1970 from the engine's ``2026-01-31T12:00:00.123456789Z``."""
+    whole, _point, fraction = stamp.rstrip("Z").partition(".")
+    seconds = calendar.timegm(time.strptime(whole, "%Y-%m-%dT%H:%M:%S"))
+    return seconds * 10**9 + int(fraction.ljust(9, "0") or 0)

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.howdah.postgresql.plugins.module_utils._docker.health import nanoseconds
+from ansible_collections.howdah.postgresql.plugins.module_utils._docker.values import nanoseconds
 
 BOX = "howdah-container-box"
 CANARY, ENV_CANARY = "canary-b00tstrap-7261", "canary-env-9155"

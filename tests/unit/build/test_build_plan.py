@@ -31,7 +31,7 @@ OTHER = "sha256:" + "2" * 64
 BASE = "sha256:" + "b" * 64
 PARAMS: dict[str, Any] = {
     "name": "x:1", "tags": [], "args": {}, "labels": {}, "target": None, "platform": None, "network": "default",
-    "extra_hosts": {}, "rebuild": "auto",
+    "extra_hosts": {}, "rebuild": "auto", "max_age": None,
 }
 SOURCES = Sources({"context": "c" * 64, "dockerfile": "d" * 64, "files": "f" * 64}, {"a": "1", "b": "2"}, ["debian"])
 
@@ -157,6 +157,21 @@ def test_an_outdated_base_is_pulled_and_built_upon() -> None:
 def test_always_builds_always() -> None:
     wanted = request(rebuild="always")
     assert actions(wanted, built(wanted)) == ["build x:1: rebuild is always"]
+
+
+def test_an_image_beyond_its_age_is_built_without_the_cache() -> None:
+    wanted = request(max_age=14)
+    assert actions(wanted, built(wanted, age=13.9)) == []
+    assert actions(wanted, built(wanted, age=None)) == []
+    plan = plan_present(wanted, built(wanted, age=14.1))
+    assert [str(action) for action in plan.actions] == ["build x:1: older than 14 days"]
+    assert plan.afresh
+    newer = request(Sources({**SOURCES.digests, "context": "0" * 64}, {}, ["debian"]), max_age=14)
+    assert plan_present(newer, built(wanted, age=14.1)).afresh
+    assert not plan_present(newer, built(wanted, age=1)).afresh
+    assert request(max_age=14).inputs == request().inputs, "the age is no input"
+    with pytest.raises(InvalidInput, match="more than 0 days"):
+        request(max_age=0)
 
 
 def test_missing_and_strayed_tags_are_set() -> None:

@@ -41,7 +41,7 @@ class Response:
 
 
 class FakeEngine:
-    """Stands in for ``docker.APIClient``.
+    """Stands in for ``docker.APIClient``, and for a connection to look at things.
 
     :ivar requests: each request made, as ``VERB path``.
     :ivar fail_at: number of the changing request that is refused, once, counted from 0.
@@ -74,6 +74,9 @@ class FakeEngine:
         return next(entry for entry in self.boxes.values() if entry["Name"] == f"/{name}")
 
     # --- the SDK's low-level client --------------------------------------------------------------
+
+    def close(self) -> None:
+        """Nothing: it is here."""
 
     def _url(self, path: str, *parts: str) -> str:
         return path.format(*parts)

@@ -30,7 +30,10 @@ def several(*containers: dict[str, Any], **given: Any) -> dict[str, Any]:
 
 def work(engine: FakeEngine, options: dict[str, Any], check_mode: bool = False) -> list[container_list.Outcome]:
     wishes = container_list.parse(each(options))
-    return container_list.work(lambda: engine, wishes, Deadline(10), check_mode)  # type: ignore[arg-type, return-value]
+    def door(*_unused: Any) -> Any:
+        return engine
+
+    return container_list.work({}, wishes, Deadline(10), check_mode, door, door)
 
 
 def actions(outcomes: list[container_list.Outcome]) -> list[str]:
@@ -132,9 +135,9 @@ def test_bad_input_is_refused_before_anything_is_done_and_says_where() -> None:
 
 
 def test_an_engine_that_does_not_answer_is_told_for_each() -> None:
-    def connect() -> Any:
+    def door(*_unused: Any) -> Any:
         raise EngineUnreachable("nobody there")
 
     wishes = container_list.parse(each(several({"name": "one"}, {"name": "two"})))
-    outcomes = container_list.work(connect, wishes, Deadline(1), check_mode=False)
+    outcomes = container_list.work({}, wishes, Deadline(1), False, door, door)
     assert [outcome.result()["code"] for outcome in outcomes] == [1100, 1100]
