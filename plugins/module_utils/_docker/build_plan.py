@@ -213,7 +213,8 @@ def plan_present(request: Request, observed: Observed) -> BuildPlan:
         after["inputs"] = {key: _shown(wanted.get(key)) for key in changed}
         if "context" in changed:
             before["files"], after["files"] = _changed_files(_recorded(observed.labels, FILES_LABEL), request)
-    return BuildPlan((*pulls, Action("build", name, why)), before, after, afresh=request.always or too_old)
+    steps = (*pulls, Action("build", name, why))
+    return BuildPlan(actions=steps, before=before, after=after, afresh=request.always or too_old)
 
 
 def plan_absent(names: Sequence[str], observed: Removal) -> Plan:

@@ -11,6 +11,7 @@ import io
 import json
 import os
 import secrets
+import socket
 import subprocess
 import sys
 import tarfile
@@ -143,11 +144,19 @@ def wait_until_gone(needle: str) -> None:
 
 
 class Registry(http.server.ThreadingHTTPServer):
-    """A registry on this machine that holds one image: made of nothing but one file, or pushed."""
+    """A registry on this machine that holds one image: made of nothing but one file, or pushed.
 
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), RegistryHandler)
-        self.blobs: dict[str, bytes] = {}
+    :param listener: where to serve; None for a port of this machine.
+    :param blobs: what it holds; None for nothing.
+    """
+
+    def __init__(self, listener: socket.socket | None = None, blobs: dict[str, bytes] | None = None) -> None:
+        super().__init__(("127.0.0.1", 0), RegistryHandler, bind_and_activate=listener is None)
+        if listener is not None:
+            self.socket.close()
+            self.socket = listener
+            self.server_address = listener.getsockname()
+        self.blobs: dict[str, bytes] = {} if blobs is None else blobs
         self.uploads: dict[str, bytes] = {}
         self.image = f"127.0.0.1:{self.server_address[1]}/howdah-build-base:1"
 

@@ -30,6 +30,7 @@ def several(*containers: dict[str, Any], **given: Any) -> dict[str, Any]:
 
 def work(engine: FakeEngine, options: dict[str, Any], check_mode: bool = False) -> list[container_list.Outcome]:
     wishes = container_list.parse(each(options))
+
     def door(*_unused: Any) -> Any:
         return engine
 

@@ -1,0 +1,84 @@
+# Copyright (c) 2026, the howdah.postgresql authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A further engine on this machine, as a second machine would have it: empty, with a network of its own."""
+from __future__ import annotations
+
+import ctypes
+import socket
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import docker
+
+CLONE_NEWNET = 0x40000000
+# Without a network namespace of its own, an engine without a bridge takes the first one's away; and what it mounts
+# goes with its mount namespace.
+START = (
+    "ip link set lo up; exec dockerd -H {url} --data-root {folder}/data --exec-root {folder}/exec -p {folder}/pid"
+    " --bridge=none --iptables=false --ip6tables=false"
+)
+
+
+class SecondEngine:
+    """Runs from its making until ``stop``; what it has lies in its folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.url = f"unix://{folder}/sock"
+        self.process: subprocess.Popen[bytes] | None = None
+        self.start()
+
+    def start(self) -> None:
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                ["unshare", "--net", "--mount", "bash", "-c", START.format(url=self.url, folder=self.folder)],
+                stdout=log, stderr=log, start_new_session=True,
+            )  # fmt: skip
+        for _try in range(300):
+            if self.process.poll() is not None:
+                break
+            try:
+                self.client().ping()
+                return
+            except (docker.errors.DockerException, OSError):  # requests' errors are OSErrors
+                time.sleep(0.1)
+        self.stop()
+        raise AssertionError((self.folder / "log").read_text()[-2000:])
+
+    def client(self) -> docker.APIClient:
+        return docker.APIClient(self.url, version="1.41", timeout=30)
+
+    def listen(self, port: int) -> socket.socket:
+        """A socket of this process that listens on the engine's own 127.0.0.1."""
+        assert self.process is not None
+        made: list[socket.socket] = []
+
+        def inside() -> None:  # only this thread gets to the other network
+            with open(f"/proc/{self.process.pid}/ns/net", "rb") as namespace:  # type: ignore[union-attr]
+                assert ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), CLONE_NEWNET) == 0
+            made.append(socket.create_server(("127.0.0.1", port)))
+
+        thread = threading.Thread(target=inside)
+        thread.start()
+        thread.join(10)
+        return made[0]
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(30)
+            self.process = None
+
+    def kill(self) -> None:
+        """As a power cut does it; the containers' processes go with their parents."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(10)
+            self.process = None
+        for name in ("containerd/containerd.pid",):
+            file = self.folder / "exec" / name
+            if file.exists():
+                subprocess.run(["kill", "-9", file.read_text().strip()], check=False)
