@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import tarfile
 import time
 import uuid
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Callable, Iterator
 
 import docker
 import psycopg2
 import pytest
+from builder import Builder
 
 VOLUME = "/var/lib/postgresql/data"
 PATIENCE = 30.0  # seconds; no wait of these tests takes longer
@@ -40,9 +43,9 @@ class Box:
         return text.decode().splitlines()
 
     def lines(self) -> list[dict[str, Any]]:
-        """All log lines; one that is not a JSON object fails the test."""
+        """All log lines; one that is not as the documentation says fails the test."""
         parsed = [json.loads(line) for line in self.raw_lines()]
-        assert all(isinstance(line, dict) for line in parsed)
+        assert [line for line in parsed if not _is_documented(line)] == []
         return parsed
 
     def errors(self) -> list[str]:
@@ -70,6 +73,15 @@ class Box:
 
         return until(attempt)
 
+    def answers(self, password: str) -> bool:
+        """Whether a login over TCP works at this moment."""
+        try:
+            port = self.port()
+            psycopg2.connect(host="127.0.0.1", port=port, user="postgres", password=password, connect_timeout=5).close()
+        except psycopg2.OperationalError:
+            return False
+        return True
+
     def refuses(self, password: str, user: str = "postgres") -> bool:
         try:
             self.login(password, user).close()
@@ -96,6 +108,20 @@ class Box:
 
     def kill(self, signal: str) -> None:
         self.client.kill(self.id, signal)
+
+
+def _is_documented(line: Any) -> bool:
+    """Whether it is a line of ours, or one that PostgreSQL itself has written as JSON."""
+    if not isinstance(line, dict):
+        return False
+    if "error_severity" in line:
+        return {"timestamp", "pid", "message"} <= line.keys()
+    return (
+        list(line)[:5] == ["time", "level", "component", "event", "message"]
+        and not line.keys() - {"time", "level", "component", "event", "message", "fields"}
+        and line["level"] in ("DEBUG", "INFO", "WARN", "ERROR")
+        and re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["time"]) is not None
+    )
 
 
 def until(condition: Callable[[], Any]) -> Any:
@@ -205,6 +231,14 @@ def engine_of(docker_client: docker.APIClient) -> Iterator[Callable[[str], Engin
     yield make
     for one in made:
         one.clean()
+
+
+@pytest.fixture
+def build(docker_client: docker.APIClient, tmp_path: Path) -> Iterator[Builder]:
+    """Builds images; they are removed at the end."""
+    made = Builder(docker_client, tmp_path)
+    yield made
+    made.clean()
 
 
 @pytest.fixture

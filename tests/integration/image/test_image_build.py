@@ -5,52 +5,32 @@
 
 from __future__ import annotations
 
-import hashlib
+import io
 import json
 import os
-import shutil
-import subprocess
-from pathlib import Path
-from typing import Any, Callable, Iterator
+import re
+import tarfile
+import urllib.parse
+from typing import Any, Iterator
 
 import docker
-import pytest
+from ansible_collections.howdah.postgresql.plugins.lookup.pip_config import option
+from image_look import manifest, printed
 
-ROOT = Path(__file__).parents[3]
-BUILD_SECONDS = 900
 MEGABYTE = 1_000_000
-Builder = Callable[..., str]
-
-
-def _printed(client: docker.APIClient, image: str, *words: str) -> str:
-    """What a foreign command prints in a container of the image."""
-    made = client.create_container(image, list(words), name="howdah-image-print", network_disabled=True)["Id"]
-    try:
-        client.start(made)
-        code = client.wait(made, timeout=30)["StatusCode"]
-        output: str = client.logs(made).decode()
-        assert code == 0, output
-        return output
-    finally:
-        client.remove_container(made, force=True, v=True)
-
-
-def _manifest(client: docker.APIClient, image: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(_printed(client, image, "cat", "/opt/container/manifest.json"))
-    return found
 
 
 def test_the_manifest_tells_what_is_there(docker_client: docker.APIClient, test_image: str) -> None:
-    manifest = _manifest(docker_client, test_image)
-    versions = manifest["versions"]
-    server = _printed(docker_client, test_image, "postgres", "--version").split()[2]
-    backrest = _printed(docker_client, test_image, "pgbackrest", "version").split()[1]
-    patroni = _printed(docker_client, test_image, "/opt/container/venv/bin/patroni", "--version").split()[1]
+    found = manifest(docker_client, test_image)
+    versions = found["versions"]
+    server = printed(docker_client, test_image, "postgres", "--version").split()[2]
+    backrest = printed(docker_client, test_image, "pgbackrest", "version").split()[1]
+    patroni = printed(docker_client, test_image, "/opt/container/venv/bin/patroni", "--version").split()[1]
     assert versions["postgresql"].startswith(server)
     assert versions["pgbackrest"].startswith(backrest)
     assert versions["patroni"] == patroni
-    listed = _printed(docker_client, test_image, "dpkg-query", "-W", "-f", "${Package} ${Version}\\n").splitlines()
-    assert [f"{name} {version}" for name, version in manifest["packages"].items()] == sorted(listed)
+    listed = printed(docker_client, test_image, "dpkg-query", "-W", "-f", "${Package} ${Version}\\n").splitlines()
+    assert [f"{name} {version}" for name, version in found["packages"].items()] == sorted(listed)
 
 
 def test_labels_tell_what_the_image_is(docker_client: docker.APIClient, test_image: str) -> None:
@@ -83,106 +63,80 @@ def test_no_secret_and_no_tool_of_the_build_is_left(docker_client: docker.APICli
         assert docker_client.logs(made).decode() == ""
     finally:
         docker_client.remove_container(made, force=True, v=True)
+    only_in_setup = {"python3-pip", "python3-setuptools", "python3-wheel"}
+    assert only_in_setup & manifest(docker_client, test_image)["packages"].keys() == set()
 
 
-@pytest.fixture
-def build(docker_client: docker.APIClient, tmp_path: Path) -> Iterator[Builder]:
-    """Builds an image with variables of the role; it is removed at the end."""
-    names: list[str] = []
+class _Stream(io.RawIOBase):
+    """What comes in pieces, as a file."""
 
-    def run(name: str, tree: str | None = None, **variables: Any) -> str:
-        image = f"howdah-image-test:{name}"
-        site = tmp_path / f"{name}.json"
-        site.write_text(json.dumps({"target": "localhost", "image_name": image, **variables}), encoding="utf-8")
-        environ = {**os.environ, **({"ANSIBLE_COLLECTIONS_PATH": tree} if tree else {})}
-        done = subprocess.run(
-            ["ansible-playbook", "howdah.postgresql.image", "-e", f"@{site}"],
-            env=environ,
-            cwd=tmp_path,
-            capture_output=True,
-            check=False,
-            text=True,
-            timeout=BUILD_SECONDS,
-        )
-        names.append(image)
-        assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
-        return image
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        super().__init__()
+        self._pieces = pieces
+        self._rest = b""
 
-    yield run
-    for image in names:
-        try:
-            docker_client.remove_image(image, force=True)
-        except docker.errors.ImageNotFound:
-            pass  # its build has failed, and that is told already
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self._rest = self._rest or next(self._pieces, b"")
+        count = min(len(buffer), len(self._rest))
+        buffer[:count], self._rest = self._rest[:count], self._rest[count:]
+        return count
 
 
-def _local_repository(folder: Path) -> None:
-    """A repository with one tiny package, that brings an extension of PostgreSQL's kind: a file."""
-    tree = folder.parent / "tree"
-    (tree / "DEBIAN").mkdir(parents=True)
-    (tree / "usr/share/tiny").mkdir(parents=True)
-    (tree / "usr/share/tiny/made").write_text("on the spot\n", encoding="ascii")
-    control = "Package: howdah-tiny\nVersion: 1.0\nArchitecture: all\nMaintainer: nobody <nobody@example.com>\n"
-    description = "Description: made on the spot\n"
-    (tree / "DEBIAN/control").write_text(control + description, encoding="ascii")
-    folder.mkdir()
-    package = folder / "howdah-tiny.deb"
-    subprocess.run(["dpkg-deb", "--root-owner-group", "-b", tree, package], check=True, capture_output=True)
-    digest = hashlib.sha256(package.read_bytes()).hexdigest()
-    place = f"Filename: ./{package.name}\nSize: {package.stat().st_size}\nSHA256: {digest}\n"
-    (folder / "Packages").write_text(control + place + description, encoding="ascii")
+# What the site lends to the build, and what may hold a secret by its name.
+_SITE = re.compile(
+    r"(^|/)(run/site/.|root/\.cache/.|etc/apt/(auth\.conf|apt\.conf\.d/.*proxy)|\.netrc$|\.pypirc$|pip\.conf$|id_[a-z0-9]+$"
+    r"|\.docker/config\.json$|\.ssh/|ssl-cert-snakeoil|var/(cache/apt/archives|lib/apt/lists)/.*\.(deb|gz|xz|lz4)$)"
+)
+_PRIVATE_KEY = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----\n[A-Za-z0-9+/]{20}")
+_LARGEST = 1 << 20
 
 
-@pytest.mark.full
-def test_a_repository_of_the_site_gives_packages_and_leaves_no_trace(
-    docker_client: docker.APIClient, test_image: str, build: Builder, tmp_path: Path
-) -> None:
-    _local_repository(tmp_path / "packages")
-    repository = {"name": "ours", "folder": str(tmp_path / "packages"), "trusted": True, "packages": ["howdah-tiny"]}
-    image = build("repository", image_repositories=[repository])
-    assert _printed(docker_client, image, "cat", "/usr/share/tiny/made") == "on the spot\n"
-    assert _manifest(docker_client, image)["packages"]["howdah-tiny"] == "1.0"
-    look = ("sh", "-c", "ls -AR /etc/apt; find / -xdev -path '*site*' -name '*.sources' 2>/dev/null; true")
-    assert _printed(docker_client, image, *look) == _printed(docker_client, test_image, *look)
+def _site_words() -> list[bytes]:
+    """By what the site of this build would be known: its index, its proxies."""
+    index = option("index-url", os.environ)
+    proxies = [os.environ.get(name, "") for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")]
+    hosts = {urllib.parse.urlsplit(url).netloc for url in (index, *proxies) if url}
+    return [host.encode() for host in sorted(hosts - {"pypi.org", ""})]
 
 
-@pytest.mark.full
-def test_without_jit_the_image_is_small_and_serves(
-    docker_client: docker.APIClient, build: Builder, engine_of: Any
-) -> None:
-    image = build("nojit", image_jit=False)
-    assert docker_client.inspect_image(image)["Size"] <= 320 * MEGABYTE
-    box = engine_of(image).start(env={"POSTGRES_PASSWORD": "x"})
-    assert box.ask("x", "SELECT pg_jit_available()") is False
+def _suspects(layer: tarfile.TarFile, words: list[bytes]) -> Iterator[str]:
+    """Names of files in a layer that are, or hold, what no layer may have."""
+    for entry in layer:
+        if entry.isdir():
+            continue
+        if _SITE.search(entry.name):
+            yield entry.name
+        if not entry.isfile() or entry.size > _LARGEST:
+            continue
+        file = layer.extractfile(entry)
+        data = file.read() if file else b""
+        if _PRIVATE_KEY.search(data) or any(word in data for word in words):
+            yield entry.name
+        if entry.name.endswith("etc/shadow") and any(
+            line.split(b":")[1][:1] not in (b"!", b"*") for line in data.splitlines()
+        ):
+            yield entry.name
 
 
-@pytest.mark.full
-def test_two_builds_have_the_same_packages_and_files(
-    docker_client: docker.APIClient, test_image: str, build: Builder, tmp_path: Path
-) -> None:
-    copy = tmp_path / "tree/ansible_collections/howdah/postgresql"
-    leave = shutil.ignore_patterns(".git", ".venv*", "__pycache__", ".mypy_cache", ".ruff_cache", "tests", "dist")
-    shutil.copytree(ROOT, copy, ignore=leave)
-    # No step that installs packages can come from the cache now.
-    (copy / "image/setup/apt-install").write_text(
-        (ROOT / "image/setup/apt-install").read_text(encoding="utf-8") + f"# {os.urandom(8).hex()}\n", encoding="utf-8"
-    )
-    again = build("again", tree=str(tmp_path / "tree"))
-    assert docker_client.inspect_image(again)["RootFS"] != docker_client.inspect_image(test_image)["RootFS"]
-    assert _manifest(docker_client, again) == _manifest(docker_client, test_image)
-
-
-@pytest.mark.full
-def test_trixie_serves_postgresql_17(
-    docker_client: docker.APIClient, build: Builder, engine_of: Any, box_until: Any
-) -> None:
-    image = build("trixie", image_suite="trixie", image_base_pull=False)
-    assert docker_client.inspect_image(image)["Size"] <= 500 * MEGABYTE
-    engine = engine_of(image)
-    volume = engine.volume()
-    first = engine.start(volume, {"POSTGRES_PASSWORD": "one"})
-    assert first.ask("one", "SHOW server_version").startswith("17.")
-    engine.remove(first)
-    second = engine.start(volume, {"POSTGRES_PASSWORD": "two"})
-    box_until(lambda: "password_changed" in second.events())
-    assert second.ask("two", "SELECT datlocprovider FROM pg_database WHERE datname = 'postgres'") == "b"
+def test_no_layer_holds_a_secret_or_a_trace_of_the_site(docker_client: docker.APIClient, test_image: str) -> None:
+    # What a later layer removes is still in the earlier one.
+    words, found, layers = _site_words(), [], 0
+    stream = io.BufferedReader(_Stream(iter(docker_client.get_image(test_image, chunk_size=1 << 20))), 1 << 20)
+    with tarfile.open(fileobj=stream, mode="r|") as image:
+        for entry in image:
+            content = image.extractfile(entry) if entry.isfile() else None
+            if content is None or entry.size < 1024:
+                continue
+            try:
+                with tarfile.open(fileobj=content, mode="r|*") as layer:
+                    found += list(_suspects(layer, words))
+            except tarfile.ReadError:
+                continue  # a description of the image, in JSON
+            layers += 1
+    assert layers >= len(docker_client.inspect_image(test_image)["RootFS"]["Layers"])
+    assert found == []
+    told = json.dumps([docker_client.inspect_image(test_image), docker_client.history(test_image)]).encode()
+    assert [word for word in words if word in told] == []

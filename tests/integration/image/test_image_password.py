@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import time
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ DRIVER = Path(__file__).with_name("hostile_driver.py")
 KILLER = Path(__file__).with_name("kill_driver.py")
 VOLUME = "/var/lib/postgresql/data"
 HEALTH = "/opt/container/bin/health"
+INSERT = "/docker-entrypoint-initdb.d/2.sql"
 
 
 def test_any_password_is_set_lets_in_and_is_known_again(engine: Any, box_until: Any) -> None:
@@ -109,20 +111,27 @@ def test_a_time_limit_that_is_none_is_refused(engine: Any, value: str) -> None:
     assert "TIMEOUT_CHANGE_PASSWORD" in message and "from 1 to 300" in message
 
 
-@pytest.mark.parametrize("stride", [pytest.param(1, marks=pytest.mark.full), 9])
-@pytest.mark.parametrize("staged", [False, True], ids=["below-the-mount", "mount-itself"])
-def test_killed_at_any_step_of_initialisation_the_next_start_has_the_password(
-    engine: Any, stride: int, staged: bool
+@pytest.mark.parametrize(
+    ("staged", "scripts", "stride"),
+    [
+        (False, False, 9),
+        (True, True, 11),
+        *(pytest.param(*place, 1, marks=pytest.mark.full) for place in product((False, True), repeat=2)),
+    ],
+)
+def test_killed_at_any_step_of_initialisation_the_next_start_makes_it_whole(
+    engine: Any, staged: bool, scripts: bool, stride: int
 ) -> None:
     pgdata = VOLUME if staged else f"{VOLUME}/{engine.major}"
     verifier = str(Verifier.derive("x", iterations=4096))
     env = {"POSTGRES_PASSWORD": verifier, "POSTGRES_DB": "app", "PGDATA": pgdata, "POSTGRES_INITDB_ARGS": "--no-sync"}
+    made = {"/docker-entrypoint-initdb.d/1.sql": b"CREATE TABLE made ()", INSERT: b"INSERT INTO made DEFAULT VALUES"}
     box = engine.start(
         env=env,
-        files={"/opt/killer.py": KILLER.read_bytes()},
+        files={"/opt/killer.py": KILLER.read_bytes(), **(made if scripts else {})},
         entrypoint=["/opt/container/venv/bin/python", "-I", "/opt/killer.py", str(stride), pgdata],
     )
-    assert box.client.wait(box.id, timeout=120)["StatusCode"] == 0
+    assert box.client.wait(box.id, timeout=240)["StatusCode"] == 0, box.raw_lines()[-20:]
     answer = json.loads(box.raw_lines(stderr=False)[-1])
     assert answer["wrong"] == []
     killed = [where for where in answer["killed"] if where]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 from howdah._postgres.scram import Verifier
 from howdah.entrypoint import journal, layout, lines, question, record, runtime
 from howdah.entrypoint.faults import Refused
-from howdah.entrypoint.logs import Log
+from howdah.entrypoint.logs import Log, tell_of_crashes
 
 ROOT = "/v"
 
@@ -113,14 +114,31 @@ def test_without_a_journal_nothing_is_removed(tmp_path: Path) -> None:
     assert layout.is_cluster(place.pgdata)
 
 
+def test_of_a_damaged_journal_nothing_is_removed(tmp_path: Path) -> None:
+    place = layout.Layout(str(tmp_path / "15"), False)
+    (tmp_path / "15").mkdir()
+    Path(place.journal).write_text('{"directory": "/')
+    with pytest.raises(Refused, match="is damaged itself"):
+        journal.clean(place)
+    assert (tmp_path / "15").is_dir()
+
+
 def test_one_lock_a_cluster(tmp_path: Path) -> None:
     place = layout.Layout(str(tmp_path / "15"), False)
     held = journal.lock(place)
     assert os.get_inheritable(held)
     with pytest.raises(Refused, match="Another container"):
         journal.lock(place)
+    assert not journal.has_served(held)
     os.close(held)
-    os.close(journal.lock(place))
+    held = journal.lock(place)
+    assert not journal.has_served(held)
+    for _start in range(2):
+        journal.mark_served(place, held)
+    os.close(held)
+    held = journal.lock(place)
+    assert journal.has_served(held)
+    os.close(held)
 
 
 def test_a_last_applied_value_is_known_again(tmp_path: Path) -> None:
@@ -166,6 +184,26 @@ def test_lines_are_put_together_and_all_are_json(capfd: Any) -> None:
     assert list(found[0]) == ["time", "level", "component", "event", "message"]
 
 
+def test_a_mistake_of_ours_is_a_log_line_without_what_it_is_about(
+    capfd: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    tell_of_crashes("entrypoint")
+    said = []
+    for attempt in (lambda: int("secret"), lambda: open("/no\nwhere")):
+        try:
+            attempt()
+        except (ValueError, OSError) as error:
+            sys.excepthook(type(error), error, error.__traceback__)
+            said.append(json.loads(capfd.readouterr().err))
+    assert [line["message"].partition("report it: ")[2] for line in said] == [
+        "ValueError.",
+        "FileNotFoundError: No such file or directory: /no\nwhere.",
+    ]
+    assert {(line["level"], line["event"], line["component"]) for line in said} == {("ERROR", "crash", "entrypoint")}
+    assert all(line["fields"]["places"][-1].startswith("test_entrypoint_volume.py:") for line in said)
+
+
 def test_a_line_without_end_does_not_fill_the_memory(capfd: Any) -> None:
     wrapper = lines.Wrapper(Log("INFO"), "postgres", "WARN")
     wrapper.feed(b"x" * 70000)
@@ -174,17 +212,19 @@ def test_a_line_without_end_does_not_fill_the_memory(capfd: Any) -> None:
 
 def test_a_dead_server_is_forgotten_a_foreign_one_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "postmaster.pid"
-    runtime.forget_dead_server(str(tmp_path))
+    for ours in (True, False):
+        runtime.forget_dead_server(str(tmp_path), ours)
     monkeypatch.setattr(runtime, "is_live_server", {7: False, 8: True}.__getitem__)
     file.write_text("8\n")
-    runtime.forget_dead_server(str(tmp_path))
+    runtime.forget_dead_server(str(tmp_path), True)
     assert file.exists()
-    file.write_text("1\n/data\n")
-    with pytest.raises(Refused, match="another image"):
-        runtime.forget_dead_server(str(tmp_path))
-    assert file.exists()
+    for pid, ours in ((1, True), (1, False), (7, False)):
+        file.write_text(f"{pid}\n/data\n")
+        with pytest.raises(Refused, match="another image"):
+            runtime.forget_dead_server(str(tmp_path), ours)
+        assert file.exists()
     file.write_text("7\n/data\n")
-    runtime.forget_dead_server(str(tmp_path))
+    runtime.forget_dead_server(str(tmp_path), True)
     assert not file.exists()
 
 

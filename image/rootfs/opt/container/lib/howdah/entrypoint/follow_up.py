@@ -13,7 +13,7 @@ import time
 from typing import Any
 
 from . import question, record
-from .logs import Log
+from .logs import Log, tell_of_crashes
 
 _SECONDS = 5.0  # for each step of one short question
 _PAUSES = (0.05, 0.1, 0.2, 0.5, 1.0)
@@ -25,6 +25,7 @@ _OTHER_COLLATION = (
 
 def main(_arguments: list[str]) -> int:
     """Read one request, a line of JSON, from standard input, and carry it out."""
+    tell_of_crashes("follow-up")
     request = json.loads(sys.stdin.buffer.readline())
     log = Log(request["level"], "follow-up")
     if _password_is_due(request):

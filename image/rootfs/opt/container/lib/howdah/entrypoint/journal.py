@@ -50,6 +50,22 @@ def lock(layout: Layout) -> int:
     return descriptor
 
 
+def has_served(lock_held: int) -> bool:
+    """Whether a container of this image has ever run a server on the cluster.
+
+    :param lock_held: what :func:`lock` returned.
+    """
+    return os.fstat(lock_held).st_size > 0
+
+
+def mark_served(layout: Layout, lock_held: int) -> None:
+    """Say so, durably and once: a ``postmaster.pid`` that is found from now on is of our own making."""
+    if not has_served(lock_held):
+        os.write(lock_held, b"has served\n")
+        os.fsync(lock_held)
+        sync(os.path.dirname(layout.lock))
+
+
 def write(layout: Layout, waldir: str | None, moving: bool) -> None:
     """Say, durably, that a cluster is being made.
 
@@ -74,12 +90,23 @@ def remove(layout: Layout) -> None:
 
 
 def pending(layout: Layout) -> dict[str, Any] | None:
-    """The journal, if there is one."""
+    """The journal, if there is one.
+
+    :raises Refused: when it cannot be understood: then nothing says what may be removed.
+    """
     try:
         with open(layout.journal, encoding="utf-8") as file:
             entry: dict[str, Any] = json.load(file)
     except FileNotFoundError:
         return None
+    except ValueError as error:
+        raise Refused(
+            Fault(
+                "half_made",
+                f"{layout.journal} says that {layout.pgdata} was not made to its end, and is damaged itself. Remove "
+                "both, or give this container a new volume.",
+            )
+        ) from error
     return entry
 
 

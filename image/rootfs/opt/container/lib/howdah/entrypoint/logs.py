@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
+from types import TracebackType
 from typing import Any
 
 LEVELS = ("DEBUG", "INFO", "WARN", "ERROR")
@@ -33,6 +35,24 @@ def line(
         entry["fields"] = fields
     # ASCII: what the environment holds need not be UTF-8, and a log line must be.
     return json.dumps(entry, ensure_ascii=True).encode("ascii") + b"\n"
+
+
+def tell_of_crashes(component: str) -> None:
+    """Have a mistake of ours, which ends the program, be one log line as well.
+
+    Of its text only the system's part is shown: the rest may quote what the environment holds.
+    """
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        places = []
+        while trace is not None:
+            places.append(f"{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}")
+            trace = trace.tb_next
+        said = f": {error.strerror}: {error.filename}" if isinstance(error, OSError) else ""
+        message = f"This is a mistake in the image, please report it: {kind.__name__}{said}."
+        put(2, line("ERROR", component, "crash", message, {"places": places}))
+
+    sys.excepthook = hook
 
 
 def put(descriptor: int, data: bytes) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Callable, Mapping, NoReturn, Sequence
 
 from . import command, config, environment, journal, layout, runtime
 from .faults import STATUS_FAILED, Fault, Refused, Stopped
-from .logs import Log
+from .logs import Log, tell_of_crashes
 
 if TYPE_CHECKING:
     from .patroni_node import Member
@@ -23,6 +23,7 @@ _SMALL_SHM = 256 * 1024 * 1024
 
 def main(arguments: list[str]) -> int:
     """Start what the container is for. Returns only when that cannot be."""
+    tell_of_crashes("entrypoint")
     environ = dict(os.environ)
     log = Log()
     try:
@@ -88,7 +89,7 @@ class _Start:
         pgdata = self._check((*reading.faults, *(self._member.faults if self._member else ())))
         self._layout = layout.place(pgdata)
         # Inherited by all that runs from here on: held until the container has gone.
-        journal.lock(self._layout)
+        self._lock = journal.lock(self._layout)
         names = runtime.name_lookup()
         self._child_environ = runtime.child_environment(self._environ, {**names, "PGDATA": pgdata})
         if self._asked.mode == "maintenance":
@@ -131,9 +132,10 @@ class _Start:
             journal.clean(place)
         if layout.is_cluster(place.pgdata):
             layout.check_cluster(place.pgdata)
-            runtime.forget_dead_server(place.pgdata)
+            runtime.forget_dead_server(place.pgdata, ours=journal.has_served(self._lock))
         else:
             layout.check_empty(place, None)
+        journal.mark_served(place, self._lock)
         self._warn_small_shm()
         words = patroni_start.prepare(self._settings, member, place, self._major, self._log)
         # Patroni's SIGTERM is the orderly one.
@@ -149,7 +151,7 @@ class _Start:
             layout.check_empty(place, settings.waldir)
         else:
             layout.check_cluster(place.pgdata)
-            runtime.forget_dead_server(place.pgdata)
+            runtime.forget_dead_server(place.pgdata, ours=journal.has_served(self._lock))
         self._check_settings(fresh)
         self._write_conf(include=f"{place.pgdata}/postgresql.conf")
         if fresh:
@@ -160,6 +162,7 @@ class _Start:
             )
         else:
             self._follow_up()
+        journal.mark_served(place, self._lock)
         self._warn_small_shm()
         runtime.write_state(runtime.State("postgres", place.pgdata, settings.user))
         self._log.info("start", f"Starting PostgreSQL {self._major} on {place.pgdata}.")

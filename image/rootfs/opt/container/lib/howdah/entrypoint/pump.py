@@ -94,8 +94,9 @@ class Streams:
     ) -> None:
         # These take longer to load than all the rest: the server is started before.
         from .lines import Cutter, Sieve
-        from .logs import Log
+        from .logs import Log, tell_of_crashes
 
+        tell_of_crashes("log-pump")
         self._log = Log(level)
         self._wrappers: dict[int, Sieve | Cutter] = {}
         self._woken = woken

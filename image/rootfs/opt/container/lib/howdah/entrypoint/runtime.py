@@ -186,14 +186,15 @@ def is_live_server(pid: int) -> bool:
         return False
 
 
-def forget_dead_server(pgdata: str) -> None:
+def forget_dead_server(pgdata: str, ours: bool) -> None:
     """Remove a postmaster.pid whose process cannot be a server. The lock must be held.
 
     After a SIGKILL the file stays, and names a small number that may be anybody's in the next
     container: the server would take a probe of that number for itself, and refuse to start.
 
-    :raises Refused: when the server was a container's first process: no server of this image ever is, and
-        the lock says nothing of other images.
+    :param ours: whether a container of this image has run a server on it before. Otherwise the file is another
+        image's, which knows nothing of the lock.
+    :raises Refused: when the server is not ours. None of this image is ever a container's first process.
     """
     path = f"{pgdata}/postmaster.pid"
     try:
@@ -201,7 +202,7 @@ def forget_dead_server(pgdata: str) -> None:
             pid = abs(int(file.readline()))
     except (FileNotFoundError, ValueError):
         return  # ValueError: the server will say what is wrong with it
-    if pid == 1:
+    if pid == 1 or not ours:
         raise Refused(
             Fault(
                 "maybe_in_use",
