@@ -7,12 +7,13 @@ This module util is PRIVATE to the collection: it may change without notice.
 """
 from __future__ import annotations
 
+import gc
 from typing import Any, Callable, Mapping, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ._core.basic_errors import HowdahError
 from ._core.deadline import Deadline
-from ._core.errors import HowdahError
 from ._core.plan import Plan
 
 # A value shorter than this occurs by chance in messages and names; masking it there makes results
@@ -53,11 +54,16 @@ def run(module: AnsibleModule, body: Callable[[Mapping[str, Any], Deadline, Repo
     :param module: the module; must have the option ``timeout`` (seconds).
     :param body: observes, plans, and unless in check mode applies; reports into its third argument.
     """
+    # A process that is about to end has no garbage worth the search: it takes several milliseconds at each import of
+    # something large, and again at the end. What is imported within the body profits.
+    gc.disable()
     report = Report()
     diff = module._diff  # pylint: disable=protected-access  # no public name for --diff exists
     try:
         body(module.params, Deadline(module.params["timeout"]), report)
     except HowdahError as error:
+        gc.freeze()
         result = {**error.details, **report.result(diff)}
         module.fail_json(msg=error.message, error=error.code, code=error.number, **result)
+    gc.freeze()
     module.exit_json(**report.result(diff))

@@ -192,16 +192,16 @@ leader:
   type: str
 """
 
-from typing import Any, Mapping
+from typing import TYPE_CHECKING, Any, Mapping
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.howdah.postgresql.plugins.module_utils import _shell
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
-from ansible_collections.howdah.postgresql.plugins.module_utils._docker import client
+from ansible_collections.howdah.postgresql.plugins.module_utils._docker import options as docker
 from ansible_collections.howdah.postgresql.plugins.module_utils._postgres import options
-from ansible_collections.howdah.postgresql.plugins.module_utils._postgres.engine import Outcome, set_passwords
-from ansible_collections.howdah.postgresql.plugins.module_utils._postgres.password import plan_of, wishes
-from ansible_collections.howdah.postgresql.plugins.module_utils._postgres.scram import ITERATIONS
+
+if TYPE_CHECKING:
+    from ansible_collections.howdah.postgresql.plugins.module_utils._postgres.engine import Outcome
 
 SECRET = {"type": "str", "no_log": True}
 ROLE = {"name": {"type": "str"}, "password": SECRET, "verifier": SECRET}
@@ -213,18 +213,22 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **options.ARGUMENT_SPEC,
-            **client.ARGUMENT_SPEC,
+            **docker.ARGUMENT_SPEC,
             **ROLE,
             "roles": {"type": "list", "elements": "dict", "options": ROLES_ENTRY},
-            "iterations": {"type": "int", "default": ITERATIONS},
+            "iterations": {"type": "int", "default": 4096},
         },
         mutually_exclusive=[*options.MUTUALLY_EXCLUSIVE, *[("roles", option) for option in ROLE]],
         required_one_of=[("name", "roles")],
-        required_together=[*options.REQUIRED_TOGETHER, *client.REQUIRED_TOGETHER],
+        required_together=[*options.REQUIRED_TOGETHER, *docker.REQUIRED_TOGETHER],
         supports_check_mode=True,
     )
 
     def body(params: Mapping[str, Any], deadline: Deadline, report: _shell.Report) -> None:
+        # After the arguments were checked, and where no garbage is collected: see _shell.run.
+        from ansible_collections.howdah.postgresql.plugins.module_utils._postgres.engine import Outcome, set_passwords
+        from ansible_collections.howdah.postgresql.plugins.module_utils._postgres.password import plan_of, wishes
+
         entries = params["roles"] if params["roles"] is not None else [{name: params[name] for name in ROLE}]
         wished = wishes(entries, params["iterations"])
         outcome = Outcome()

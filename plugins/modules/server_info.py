@@ -129,7 +129,7 @@ from typing import Any, Mapping
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.howdah.postgresql.plugins.module_utils import _shell
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
-from ansible_collections.howdah.postgresql.plugins.module_utils._docker import client
+from ansible_collections.howdah.postgresql.plugins.module_utils._docker import options as docker
 from ansible_collections.howdah.postgresql.plugins.module_utils._postgres import options
 from ansible_collections.howdah.postgresql.plugins.module_utils._postgres.info import server_info
 
@@ -139,11 +139,11 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **options.ARGUMENT_SPEC,
-            **client.ARGUMENT_SPEC,
+            **docker.ARGUMENT_SPEC,
             "settings": {"type": "list", "elements": "str", "default": []},
         },
         mutually_exclusive=options.MUTUALLY_EXCLUSIVE,
-        required_together=[*options.REQUIRED_TOGETHER, *client.REQUIRED_TOGETHER],
+        required_together=[*options.REQUIRED_TOGETHER, *docker.REQUIRED_TOGETHER],
         supports_check_mode=True,
     )
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from typing import Callable
 
-from .errors import DeadlineExceeded, InvalidInput
+from .basic_errors import DeadlineExceeded, InvalidInput
 
 
 class Deadline:

@@ -11,48 +11,11 @@ password may well be a part of a name. Numbers are therefore never below 1000, a
 """
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from .basic_errors import DeadlineExceeded, HowdahError, InvalidInput, MissingLibrary
 
+__all__ = ["DeadlineExceeded", "HowdahError", "InvalidInput", "MissingLibrary"]
 
-class HowdahError(Exception):
-    """Base of all expected failures: something a user can act upon.
-
-    :param message: what happened, why, and what to do, in one or a few sentences; no secrets.
-    :param details: further machine-readable facts, returned next to the message; no secrets.
-    """
-
-    code: ClassVar[str] = "internal"
-    number: ClassVar[int] = 1000
-
-    def __init__(self, message: str, **details: Any) -> None:
-        super().__init__(message)
-        self.message = message
-        self.details = details
-
-
-# --- 1001-1099: anywhere -------------------------------------------------------------------------
-
-
-class InvalidInput(HowdahError):
-    """An option has a value that cannot work."""
-
-    code = "invalid_input"
-    number = 1001
-
-
-class DeadlineExceeded(HowdahError):
-    """The wall-clock budget of the call is used up."""
-
-    code = "timeout"
-    number = 1002
-
-
-class MissingLibrary(HowdahError):
-    """A Python library that the module needs is not installed where the module runs."""
-
-    code = "missing_library"
-    number = 1003
-
+# --- 1001-1099: basic_errors.py ------------------------------------------------------------------
 
 # --- 1100-1199: container engine -----------------------------------------------------------------
 

@@ -10,12 +10,10 @@ This module util is PRIVATE to the collection: it may change without notice.
 """
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, Mapping
+from typing import Any, Mapping, NamedTuple
 
 
-@dataclass(frozen=True)
-class Action:
+class Action(NamedTuple):
     """One step of a plan.
 
     :param verb: what is done, e.g. ``create``.
@@ -31,8 +29,7 @@ class Action:
         return f"{self.verb} {self.target}" + (f": {self.why}" if self.why else "")
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(NamedTuple):
     """The steps, and the state before and after them. Holds no secret: it is shown as it is.
 
     :param actions: in the order of their execution; none means nothing to do.
@@ -41,8 +38,8 @@ class Plan:
     """
 
     actions: tuple[Action, ...] = ()
-    before: Mapping[str, Any] = field(default_factory=dict)
-    after: Mapping[str, Any] = field(default_factory=dict)
+    before: Mapping[str, Any] = {}
+    after: Mapping[str, Any] = {}
 
     @property
     def changed(self) -> bool:

@@ -11,8 +11,6 @@ import gc
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Iterator, Mapping
 
-from ansible.module_utils.basic import env_fallback
-
 from .._core.deadline import Deadline
 from .._core.errors import (
     DeadlineExceeded,
@@ -22,27 +20,17 @@ from .._core.errors import (
     InvalidInput,
     MissingLibrary,
 )
+from .options import ARGUMENT_SPEC, REQUIRED_TOGETHER
 
 if TYPE_CHECKING:
     from docker import APIClient
+
+__all__ = ["ARGUMENT_SPEC", "REQUIRED_TOGETHER", "connect", "request"]
 
 # Engine 20.10, as in Debian 12: the first whose POST /build?version=2 needs no session (measured).
 OLDEST_API = (1, 41)
 # The newest API whose normalisation this collection was tested with (engine 28.5).
 NEWEST_API = (1, 51)
-
-# The options of the doc fragment `docker`.
-ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
-    "docker_host": {
-        "type": "str",
-        "default": "unix:///var/run/docker.sock",
-        "fallback": (env_fallback, ["DOCKER_HOST"]),
-    },
-    "docker_ca_cert": {"type": "path"},
-    "docker_client_cert": {"type": "path"},
-    "docker_client_key": {"type": "path", "no_log": False},  # a path, not a key
-}
-REQUIRED_TOGETHER = [("docker_client_cert", "docker_client_key")]
 
 
 def _version(text: str) -> tuple[int, int]:

@@ -16,7 +16,6 @@ import json
 import os
 import signal
 import sys
-from dataclasses import asdict
 from typing import Any, Mapping
 
 from .._core.deadline import Deadline
@@ -60,9 +59,9 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
             raise InvalidInput(f"The agent in the image does not know the command {request['command']!r}: it is older.")
         wished = wishes(request["roles"], request["iterations"])
         set_passwords(target, wished, deadline, request["check"], outcome)
-        return {"result": asdict(outcome)}
+        return {"result": vars(outcome)}
     except HowdahError as error:
-        return {"result": asdict(outcome), "error": failure(error)}
+        return {"result": vars(outcome), "error": failure(error)}
 
 
 def _rest(request: Mapping[str, Any], deadline: Deadline) -> dict[str, Any]:

@@ -13,12 +13,10 @@ This module util is PRIVATE to the collection: it may change without notice.
 from __future__ import annotations
 
 import select
-from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Sequence
 
+from .._core.basic_errors import HowdahError, InvalidInput, MissingLibrary
 from .._core.deadline import Deadline
-from .._core.errors import HowdahError, InvalidInput, MissingLibrary
 from .target import Address, Target, resolve
 
 if TYPE_CHECKING:
@@ -116,14 +114,14 @@ def connect(target: Target, deadline: Deadline) -> Session:
     return session
 
 
-@dataclass
 class _Attempt:
     """A connection on its way: first it connects, then the server is asked what it is."""
 
-    connection: Connection
-    address: Address
-    cursor: Any = None
-    wants_write: bool = True
+    def __init__(self, connection: Connection, address: Address) -> None:
+        self.connection = connection
+        self.address = address
+        self.cursor: Any = None
+        self.wants_write = True
 
     def fileno(self) -> int:
         return int(self.connection.fileno())
@@ -150,7 +148,7 @@ class _Search:
     def __init__(self, target: Target, deadline: Deadline, addresses: Sequence[Address]) -> None:
         self._target = target
         self.deadline = deadline
-        self._waiting = deque(addresses)
+        self._waiting = list(addresses)
         self._attempts: list[_Attempt] = []
         self._standby: Session | None = None
         self._result: Session | None = None
@@ -168,7 +166,7 @@ class _Search:
             if now >= give_up:
                 break
             if self._waiting and (not self._attempts or now >= next_start):
-                self._start(self._waiting.popleft())
+                self._start(self._waiting.pop(0))
                 next_start = now + self._stagger
             if not self._attempts:
                 continue  # it failed at once
@@ -208,14 +206,11 @@ class _Search:
             "application_name": "howdah.postgresql",
             "client_encoding": "UTF8",
             "gssencmode": "disable",  # Kerberos resolves names, which blocks
+            "hostaddr": address.hostaddr,  # libpq is given no option whose value is None
+            "password": target.password,
+            "require_auth": target.require_auth,
             **dict(target.ssl),
         }
-        if address.hostaddr is not None:
-            options["hostaddr"] = address.hostaddr
-        if target.password is not None:
-            options["password"] = target.password
-        if target.require_auth is not None:
-            options["require_auth"] = target.require_auth
         try:
             self._attempts.append(_Attempt(psycopg2.connect(async_=True, **options), address))
         except UnicodeEncodeError:

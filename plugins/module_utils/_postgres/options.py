@@ -7,9 +7,10 @@ This module util is PRIVATE to the collection: it may change without notice.
 """
 from __future__ import annotations
 
-from typing import Any, Mapping
+from typing import TYPE_CHECKING, Any, Mapping
 
-from .target import Target
+if TYPE_CHECKING:
+    from .target import Target
 
 _DIRECT = ("login_host", "login_password", "login_unix_socket", "ssl_mode", "ssl_root_cert", "ssl_cert", "ssl_key")
 
@@ -34,6 +35,8 @@ REQUIRED_TOGETHER = [("ssl_cert", "ssl_key")]
 
 def target_of(params: Mapping[str, Any]) -> Target:
     """The target that the options name; not for ``container``."""
+    from .target import Target
+
     ssl = {
         "sslmode": params["ssl_mode"],
         "sslrootcert": params["ssl_root_cert"],

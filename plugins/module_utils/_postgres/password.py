@@ -9,19 +9,14 @@ This module util is PRIVATE to the collection: it may change without notice.
 """
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any, Mapping, NamedTuple, Sequence
 
-from .._core.errors import Inconclusive, InvalidInput, InvalidPassword
+from .._core.basic_errors import InvalidInput
 from .._core.plan import Action, Plan
 from .scram import ITERATIONS, MOST_ITERATIONS, Verifier, check_password, is_md5, md5_matches
 
-# Comparing a finished verifier with the empty password may take this many iterations, less than a second.
-_MOST_CHECKED = 1_000_000
 
-
-@dataclass(frozen=True)
-class Wish:
+class Wish(NamedTuple):
     """The password that a role shall have: either in clear text or as a finished verifier.
 
     :param password: in clear text; not looked at when there is a verifier.
@@ -29,9 +24,13 @@ class Wish:
     """
 
     role: str
-    password: str | None = field(default=None, repr=False)
+    password: str | None = None
     verifier: Verifier | None = None
     iterations: int = ITERATIONS
+
+    def __repr__(self) -> str:
+        """Without the password: a wish in a traceback must not leak it."""
+        return f"Wish({self.role!r}, verifier={self.verifier!r}, iterations={self.iterations})"
 
     @property
     def clear(self) -> str:
@@ -39,8 +38,7 @@ class Wish:
         return self.password or ""
 
 
-@dataclass(frozen=True)
-class Observed:
+class Observed(NamedTuple):
     """What there is.
 
     :param secret: what is stored, None for nothing; meaningless unless ``readable``.
@@ -50,11 +48,15 @@ class Observed:
     """
 
     role: str
-    secret: str | None = field(repr=False)
+    secret: str | None
     readable: bool = True
     can_login: bool = True
     expired: bool = False
     lets_in: bool = False
+
+    def __repr__(self) -> str:
+        """Without what is stored."""
+        return f"Observed({self.role!r}, readable={self.readable}, lets_in={self.lets_in})"
 
 
 class Secret(NamedTuple):
@@ -136,17 +138,9 @@ def _wish(entry: Mapping[str, Any], iterations: int) -> Wish:
     if text is None:
         check_password(str(password))
         return Wish(role, password=str(password), iterations=iterations)
-    verifier = Verifier.parse(text)
-    if verifier is None:
-        raise InvalidPassword(
-            f"The verifier of role {role!r} is not exactly a SCRAM-SHA-256 verifier as in pg_authid."
-            " Give clear text as password; make a verifier by the filter howdah.postgresql.scram_verifier."
-        )
-    if verifier.iterations <= _MOST_CHECKED and verifier.matches(""):
-        raise InvalidPassword(
-            f"The verifier of role {role!r} is one of the empty password, which PostgreSQL refuses to store."
-        )
-    return Wish(role, verifier=verifier, iterations=iterations)
+    from .verifier import wished_verifier
+
+    return Wish(role, verifier=wished_verifier(role, text), iterations=iterations)
 
 
 def decide(wish: Wish, observed: Observed, affordable: int) -> Decision:
@@ -195,6 +189,8 @@ def _reason(wish: Wish, observed: Observed, affordable: int) -> str:
     if verifier is None:
         return "what is stored is no verifier"
     if verifier.iterations > affordable:
+        from .._core.errors import Inconclusive
+
         raise Inconclusive(
             f"The stored verifier of role {wish.role!r} has {verifier.iterations} iterations, and comparing would take"
             " longer than the time limit. Raise timeout, or give a finished verifier."
@@ -204,17 +200,6 @@ def _reason(wish: Wish, observed: Observed, affordable: int) -> str:
     if verifier.iterations < wish.iterations:
         return f"{verifier.iterations} iterations are raised to {wish.iterations}"
     return ""
-
-
-def new_verifier(wish: Wish) -> Verifier:
-    """The verifier to be written; what comes back from the catalog will be found equal."""
-    if wish.verifier is not None:
-        return wish.verifier
-    verifier = Verifier.derive(wish.clear, iterations=wish.iterations)
-    stored = Verifier.parse(str(verifier))
-    if stored is None or not stored.matches(wish.clear):
-        raise InvalidPassword(f"The verifier made for role {wish.role!r} does not match its password: nothing is set.")
-    return verifier
 
 
 def warnings(wish: Wish, observed: Observed) -> list[str]:

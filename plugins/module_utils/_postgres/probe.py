@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import re
 import secrets
-from dataclasses import replace
 
 from .._core.deadline import Deadline
 from .._core.errors import AuthenticationFailed, Inconclusive
 from .connect import connect, libpq_version
+from .password import Observed, Wish
 from .target import Target
 
 _REQUIRE_AUTH_SINCE = 160000
@@ -27,16 +27,27 @@ _MD5_ASKED = re.compile(r"server requested a hashed password")
 _LET_IN = re.compile(r"permission denied for database|too many connections for (?:role|database)")
 
 
-def lets_in(target: Target, role: str, password: str, deadline: Deadline) -> bool:
-    """Whether the server lets the role in with this password, and would not with another.
+def lets_in(target: Target, wish: Wish, observed: Observed, deadline: Deadline) -> bool:
+    """Whether the server lets the role in with the wished password, and would not with another.
 
     :param target: the one server to ask; its login is not used.
     :raises Inconclusive: when a login cannot tell.
     """
-    login = replace(target, user=role, password=password)
+    role = wish.role
+    if wish.verifier is not None:
+        raise Inconclusive(
+            f"The login may not read pg_authid, so the verifier of role {role!r} cannot be compared."
+            " Give the password in clear text (it does not leave this host), or let login_user read pg_authid."
+        )
+    if observed.expired or not observed.can_login:
+        raise Inconclusive(
+            f"The login may not read pg_authid, and role {role!r} cannot log in (NOLOGIN, or VALID UNTIL has passed),"
+            " so its password cannot be compared. Let the role log in, or let login_user read pg_authid."
+        )
+    login = target._replace(user=role, password=wish.clear)
     if libpq_version() >= _REQUIRE_AUTH_SINCE:
-        return _try(replace(login, require_auth="scram-sha-256"), deadline)
-    if _try(replace(login, password=secrets.token_urlsafe(24)), deadline):
+        return _try(login._replace(require_auth="scram-sha-256"), deadline)
+    if _try(login._replace(password=secrets.token_urlsafe(24)), deadline):
         raise _inconclusive(role, "the server lets it in with any password (trust, or peer)")
     return _try(login, deadline)
 

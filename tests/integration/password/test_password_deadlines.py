@@ -72,14 +72,14 @@ def test_nobody_listens(change, server, role, within):
 
 
 def test_a_slow_name_server(change, server, role, within, monkeypatch):
-    real = target_module._addresses
+    real = target_module.addresses_of
 
     def slow(host, flags=0):
         if host == "slow.test" and not flags:
             time.sleep(TIMEOUT * 2)
         return real(host, flags)
 
-    monkeypatch.setattr(target_module, "_addresses", slow)
+    monkeypatch.setattr(target_module, "addresses_of", slow)
     with within(TIMEOUT), pytest.raises(errors.TimeoutConnect, match="name server"):
         change(role, "x", timeout=TIMEOUT, target=server.target(hosts=("slow.test",)))
     with within(TIMEOUT):

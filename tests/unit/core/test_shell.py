@@ -4,8 +4,9 @@
 """What all modules return, on success and on failure."""
 from __future__ import annotations
 
+import gc
 import json
-from typing import Any, Callable
+from typing import Any, Callable, Iterator
 
 import pytest
 from ansible.module_utils.basic import AnsibleModule
@@ -19,7 +20,7 @@ Body = Callable[..., None]
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., dict[str, Any]]:
+def run(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., dict[str, Any]]]:
     """Runs a body as a module; gives the parsed result."""
 
     def call(body: Body, *secrets: str, diff: bool = False) -> dict[str, Any]:
@@ -31,7 +32,9 @@ def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., dict[str, Any]]:
         result: dict[str, Any] = json.loads(capsys.readouterr().out)
         return result
 
-    return call
+    yield call
+    gc.enable()  # a module's process would have ended
+    gc.unfreeze()
 
 
 def test_success_returns_the_plan(run: Callable[..., dict[str, Any]]) -> None:

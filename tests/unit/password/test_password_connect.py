@@ -10,6 +10,7 @@ import time
 import pytest
 from ansible_collections.howdah.postgresql.plugins.module_utils._core import errors
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
+from ansible_collections.howdah.postgresql.plugins.module_utils._postgres import names
 from ansible_collections.howdah.postgresql.plugins.module_utils._postgres import target as target_module
 from ansible_collections.howdah.postgresql.plugins.module_utils._postgres.connect import connect
 from ansible_collections.howdah.postgresql.plugins.module_utils._postgres.target import Target, resolve, split_host
@@ -37,13 +38,13 @@ def test_what_is_no_host(text):
 
 
 def test_addresses_need_no_name_server(monkeypatch):
-    monkeypatch.setattr(target_module.threading, "Thread", None)
+    monkeypatch.setattr(names.threading, "Thread", None)
     found, failures = resolve(Target(hosts=("127.0.0.2:7", "::1")), Deadline(1))
     assert [str(address) for address in found] == ["127.0.0.2:7", "::1:5432"] and failures == {}
 
 
 def test_a_silent_name_server_does_not_hold_up_the_others(monkeypatch):
-    real = target_module._addresses
+    real = target_module.addresses_of
 
     def numeric(host, flags=0):
         if host == "slow":
@@ -52,7 +53,7 @@ def test_a_silent_name_server_does_not_hold_up_the_others(monkeypatch):
             time.sleep(3)
         return real(host, flags)
 
-    monkeypatch.setattr(target_module, "_addresses", numeric)
+    monkeypatch.setattr(target_module, "addresses_of", numeric)
     started = time.monotonic()
     found, failures = resolve(Target(hosts=("slow", "127.0.0.1")), Deadline(0.5))
     assert [address.host for address in found] == ["127.0.0.1"] and "slow:5432" in failures
@@ -85,6 +86,6 @@ def test_nobody_listens():
 def test_options_that_cannot_be():
     for wrong in ({"user": ""}, {"dbname": "a\0b"}, {"hosts": ("a\0",)}):
         with pytest.raises(errors.InvalidInput):
-            Target(**wrong)
+            connect(Target(**wrong), Deadline(1))
     with pytest.raises(errors.InvalidInput, match="Unicode"):
         connect(Target(hosts=("127.0.0.1",), password="\ud800"), Deadline(1))

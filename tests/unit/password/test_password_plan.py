@@ -9,20 +9,21 @@ import json
 import pytest
 from ansible_collections.howdah.postgresql.plugins.module_utils._core import errors
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
-from ansible_collections.howdah.postgresql.plugins.module_utils._postgres import password as password_module
 from ansible_collections.howdah.postgresql.plugins.module_utils._postgres import probe, wire
+from ansible_collections.howdah.postgresql.plugins.module_utils._postgres import verifier as verifier_module
 from ansible_collections.howdah.postgresql.plugins.module_utils._postgres.password import (
     Observed,
     Wish,
     decide,
-    new_verifier,
     plan_of,
     warnings,
     wishes,
 )
-from ansible_collections.howdah.postgresql.plugins.module_utils._postgres.role import limits, needed_standbys
+from ansible_collections.howdah.postgresql.plugins.module_utils._postgres.role import limits
+from ansible_collections.howdah.postgresql.plugins.module_utils._postgres.role_change import needed_standbys
 from ansible_collections.howdah.postgresql.plugins.module_utils._postgres.scram import Verifier
 from ansible_collections.howdah.postgresql.plugins.module_utils._postgres.target import Target
+from ansible_collections.howdah.postgresql.plugins.module_utils._postgres.verifier import new_verifier
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -97,7 +98,7 @@ def test_a_verifier_that_does_not_match_is_not_written(monkeypatch):
         def derive(cls, password, salt=None, iterations=4096):
             return Verifier.derive(password + "x", salt, iterations)
 
-    monkeypatch.setattr(password_module, "Verifier", Wrong)
+    monkeypatch.setattr(verifier_module, "Verifier", Wrong)
     with pytest.raises(errors.InvalidPassword, match="nothing is set"):
         new_verifier(Wish("r", "secret", iterations=1))
 
@@ -240,7 +241,8 @@ def ask(monkeypatch, libpq, answers):
     server = Server(answers)
     monkeypatch.setattr(probe, "connect", server)
     monkeypatch.setattr(probe, "libpq_version", lambda: libpq)
-    return probe.lets_in(Target(hosts=("h",), password="admin"), "r", "secret", Deadline(5)), server
+    target = Target(hosts=("h",), password="admin")
+    return probe.lets_in(target, Wish("r", "secret"), Observed("r", None, readable=False), Deadline(5)), server
 
 
 @pytest.mark.parametrize("libpq", [150000, 170000])

@@ -15,9 +15,10 @@ from typing import Any, Mapping
 from .._core.deadline import Deadline
 from .._core.errors import HowdahError, ReadOnly, ServerUnreachable
 from .._postgres.engine import Outcome, set_passwords
-from .._postgres.password import Wish, new_verifier
+from .._postgres.password import Wish
 from .._postgres.scram import Verifier
 from .._postgres.target import Target
+from .._postgres.verifier import new_verifier
 from . import question, record, runtime
 from .logs import Log
 
