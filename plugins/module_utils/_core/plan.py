@@ -10,6 +10,7 @@ This module util is PRIVATE to the collection: it may change without notice.
 """
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any, Mapping, NamedTuple
 
 
@@ -29,7 +30,8 @@ class Action(NamedTuple):
         return f"{self.verb} {self.target}" + (f": {self.why}" if self.why else "")
 
 
-class Plan(NamedTuple):
+@dataclass(frozen=True)
+class Plan:
     """The steps, and the state before and after them. Holds no secret: it is shown as it is.
 
     :param actions: in the order of their execution; none means nothing to do.
@@ -38,8 +40,8 @@ class Plan(NamedTuple):
     """
 
     actions: tuple[Action, ...] = ()
-    before: Mapping[str, Any] = {}
-    after: Mapping[str, Any] = {}
+    before: Mapping[str, Any] = field(default_factory=dict)
+    after: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def changed(self) -> bool:

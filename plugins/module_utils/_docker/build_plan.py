@@ -90,6 +90,7 @@ class Observed:
     age: float | None = None
 
 
+@dataclass(frozen=True)
 class BuildPlan(Plan):
     """A plan that says whether it needs the build context.
 
