@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import replace
 from typing import Any, Mapping
 
 from psycopg2 import sql
@@ -81,7 +80,7 @@ def _databases(target: Target, name: str) -> None:
     if extension is None:
         return
     for database in dict.fromkeys(("postgres", name)):
-        session = connect(replace(target, dbname=database), deadline)
+        session = connect(target._replace(dbname=database), deadline)
         try:
             statement = sql.SQL("CREATE EXTENSION IF NOT EXISTS {}").format(sql.Identifier(extension))
             session.query(statement, (), deadline, f"making the extension {extension}")
