@@ -144,18 +144,20 @@ def main() -> int:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     times = measure(options.rounds)
+    ours_beyond, peer_beyond = times[OURS] - times[PING], times[THEIRS] - times[PING]
     limits = [
         ("unchanged, of the peer's time", times[OURS] / times[THEIRS], 1.0),
-        ("unchanged, ms beyond a ping", times[OURS] - times[PING], 40.0),
+        # 40 ms where the peer takes 42: machines differ, see docs/decisions/0020-time-of-an-unchanged-password.md.
+        ("unchanged, beyond a ping, of the peer's time beyond it", ours_beyond / peer_beyond, 40 / 42),
         ("ten roles, of ten tasks of the peer's", times[OURS_TEN] / times[THEIRS_TEN], 0.15),
     ]
     load = os.getloadavg()[0]
     print(f"{options.rounds} rounds, load {load:.1f} on {os.cpu_count()} cores, image {IMAGE}\n")
     for task, value in times.items():
         print(f"{value:9.1f} ms  {task}")
-    print()
+    print(f"\nbeyond a ping: {ours_beyond:.1f} ms, the peer {peer_beyond:.1f} ms\n")
     for what, value, limit in limits:
-        print(f"{'ok' if value <= limit else 'MISSED':6}  {value:7.3f}  at most {limit:g}  {what}")
+        print(f"{'ok' if value <= limit else 'MISSED':6}  {value:7.3f}  at most {limit:.3g}  {what}")
     if options.json:
         figures = [{"what": what, "value": value, "limit": limit} for what, value, limit in limits]
         options.json.write_text(json.dumps({"ms": times, "limits": figures, "load": load}, indent=2) + "\n")

@@ -4,6 +4,7 @@
 """Whatever goes wrong, the call ends in time, says what it waited for, and leaves nothing waiting."""
 from __future__ import annotations
 
+import contextlib
 import secrets
 import select
 import socket
@@ -50,6 +51,24 @@ def _backends(server):
 def test_a_silent_server(change, server, role, within):
     with silent() as port, within(TIMEOUT), pytest.raises(errors.TimeoutConnect, match="no answer"):
         change(role, "x", timeout=TIMEOUT, target=server.target(hosts=(f"127.0.0.1:{port}",)))
+
+
+def test_a_black_hole(change, server, role, within):
+    """Nothing comes back, not even a refusal: a full queue of a listener that accepts nobody drops all that arrives."""
+    with socket.socket() as listener, contextlib.ExitStack() as waiting:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _place in range(3):
+            client = waiting.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex(listener.getsockname())
+        time.sleep(0.05)
+        with socket.socket() as probe, pytest.raises(TimeoutError):
+            probe.settimeout(0.2)
+            probe.connect(listener.getsockname())
+        hosts = (f"127.0.0.1:{listener.getsockname()[1]}",)
+        with within(TIMEOUT), pytest.raises(errors.TimeoutConnect, match="no answer"):
+            change(role, "x", timeout=TIMEOUT, target=server.target(hosts=hosts))
 
 
 def test_several_dead_hosts(change, server, role, within):
@@ -114,7 +133,7 @@ def test_a_frozen_backend(change, server, role, locked, within):
         pid = str(found[0][0]) if found else None
     server.signal("STOP", pid)
     try:
-        thread.join()
+        thread.join(timeout=TIMEOUT + 5)
         ended, error = failures[0]
         assert error.number == errors.DeadlineExceeded.number and TIMEOUT <= ended - started < TIMEOUT + 0.3
     finally:
@@ -283,8 +302,9 @@ def test_agent_errors_keep_their_class(ask, server, role):
 
 
 def test_agent_and_a_locked_role(ask, server, role, locked, within):
-    with within(TIMEOUT), pytest.raises(errors.DeadlineExceeded, match="holds role"):
-        ask(role, "x", timeout=TIMEOUT)
+    # Longer than the others: the agent takes its time to start on a loaded machine, and the answer names the lock.
+    with within(TIMEOUT * 2), pytest.raises(errors.DeadlineExceeded, match="holds role"):
+        ask(role, "x", timeout=TIMEOUT * 2)
     assert _agents(server) == [] and _backends(server) == []
 
 
