@@ -137,6 +137,8 @@ def server(docker_client: docker.APIClient, test_image: str):
         running.execute("sh", "-c", 'printf "%s\\n" "$2" | cat - "$1" > "$1.new" && mv "$1.new" "$1"', "sh", hba, HBA)
         running.sql("SELECT pg_reload_conf()")
         running.sql("CREATE EXTENSION pg_stat_statements")
+        if running.sql("SELECT 1 FROM pg_available_extensions WHERE name = 'pg_stat_monitor'"):
+            running.sql("CREATE EXTENSION pg_stat_monitor")
         running.sql("CREATE ROLE trusty LOGIN")
         yield running
     finally:

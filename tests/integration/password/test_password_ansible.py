@@ -90,6 +90,22 @@ def test_the_verifier_is_in_the_catalog_alone(server, role, ansible, login, leak
     assert unexpected == [] and scan.places() != []
 
 
+@pytest.mark.parametrize("view", ["pg_stat_statements", "pg_stat_monitor"])
+def test_the_scans_look_into_statistics(server, role, leaks, view):
+    """What the two tests above did not find is found when it is there."""
+    if not server.sql("SELECT 1 FROM pg_extension WHERE extname = %s", (view,)):
+        pytest.skip(
+            f"the image under test has no {view}, so what it keeps was not looked at: build an image with its package"
+            " (docs/image.md), and name it in HOWDAH_TEST_IMAGE"
+        )
+    track = {"pg_stat_monitor": "pg_stat_monitor.pgsm_track_utility"}.get(view, f"{view}.track_utility")
+    with leaks(CANARY) as scan:
+        server.sql(f"SET {track} = on; ALTER ROLE {role} PASSWORD '{CANARY}'")
+        scan.database(server.sql)
+        server.sql("SELECT pg_stat_statements_reset()")
+    assert view in scan.places()
+
+
 def test_check_mode_equals_the_run(role, ansible, login):
     arguments = {**login, "name": role, "password": "secret-of-role"}
     (planned,), shown = ansible(MODULE, arguments, options=["--check", "--diff"])
