@@ -195,6 +195,7 @@ class Proxy:
         self.port = self._listener.getsockname()[1]
         self._sockets = []
         self._swallowed = None
+        self.sent = bytearray()  # by clients
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self):
@@ -217,6 +218,8 @@ class Proxy:
             while True:
                 for source in select.select([client, upstream], [], [])[0]:
                     data = source.recv(65536)
+                    if source is client:
+                        self.sent += data
                     if not data and self._swallowed is upstream:
                         return
                     if not data:
@@ -248,6 +251,7 @@ def through_proxy(server):
         proxies.append(Proxy(server.port, fault))
         return server.target(hosts=(f"127.0.0.1:{proxies[0].port}",))
 
+    build.proxies = proxies
     yield build
     for proxy in proxies:
         proxy.close()
@@ -257,6 +261,17 @@ def test_commit_done_but_not_answered(change, server, role, within, through_prox
     with within(TIMEOUT):
         assert change(role, "secret", timeout=TIMEOUT, target=through_proxy("mute"))["changed"]
     assert server.lets_in(role, "secret")
+
+
+def test_the_server_never_gets_clear_text(change, server, role, through_proxy):
+    """Neither when a password is set, nor when it is compared; only the verifier travels."""
+    target = through_proxy(None)
+    secret = "clear-" + secrets.token_hex(8)
+    assert change(role, secret, target=target)["changed"] and not change(role, secret, target=target)["changed"]
+    (proxy,) = through_proxy.proxies
+    sent = bytes(proxy.sent)
+    assert server.stored(role).encode() in sent and b"rolpassword" in sent
+    assert secret.encode() not in sent and server.password.encode() not in sent
 
 
 def test_commit_lost(change, server, role, within, through_proxy):
