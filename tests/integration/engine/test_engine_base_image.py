@@ -70,10 +70,11 @@ def remains() -> tuple[list[str], str, list[str]]:
 
 @pytest.fixture(autouse=True)
 def _nothing_is_left(docker_client: docker.APIClient) -> Iterator[None]:
+    before = remains()
     yield
     if NAME in images(docker_client):
         docker_client.remove_image(NAME, force=True)
-    assert remains() == ([], "", [])
+    assert remains() == before
 
 
 def in_image(client: docker.APIClient, command: str) -> str:

@@ -43,7 +43,12 @@ def test_without_a_password_nobody_logs_in_over_tcp_but_the_container_may(engine
 
 
 def test_the_password_is_a_verifier_everywhere_and_clear_text_nowhere(engine: Any) -> None:
-    box = engine.start(env={"POSTGRES_PASSWORD": CANARY, "LOG_LEVEL": "DEBUG"}, command=["-c", "log_statement=all"])
+    # Without probes, which the engine gives the clear text that it was given itself.
+    box = engine.start(
+        env={"POSTGRES_PASSWORD": CANARY, "LOG_LEVEL": "DEBUG"},
+        command=["-c", "log_statement=all"],
+        healthcheck={"test": ["NONE"]},
+    )
     assert box.ask(CANARY, "SELECT rolpassword FROM pg_authid WHERE rolname = 'postgres'").startswith("SCRAM-SHA-256$")
     # Outside of the container, and so beside the environment of an exec: the engine's own view of its processes.
     for pid in _pids(box):
@@ -63,7 +68,7 @@ def _pids(box: Any) -> list[str]:
 
 
 def test_no_process_is_root_and_an_init_is_first(engine: Any) -> None:
-    box = engine.start(env={"POSTGRES_PASSWORD": "x"})
+    box = engine.start(env={"POSTGRES_PASSWORD": "x"}, healthcheck={"test": ["NONE"]})
     box.ask("x", "SELECT 1")
     rows = box.client.top(box.id, "-o pid,uid,comm")["Processes"]
     assert {row[1] for row in rows} == {"999"}

@@ -21,8 +21,7 @@ def unit(work: Workplace) -> Outcome:
 
 def integration(work: Workplace) -> Outcome:
     """All integration tests; the tests of a file stay together and in order. They wait more than they work."""
-    options = ["-n", "2", "--dist", "loadfile"] if work.cores > 2 else []
-    return _pytest(work, "tests/integration", options, timeout=5400 if work.full else 1800)
+    return _pytest(work, "tests/integration", ["-n", "2", "--dist", "loadfile"], timeout=5400 if work.full else 1800)
 
 
 def _pytest(work: Workplace, folder: str, options: Sequence[str], timeout: float) -> Outcome:
