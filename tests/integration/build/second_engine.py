@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import ctypes
+import os
+import signal
 import socket
 import subprocess
 import threading
@@ -21,20 +23,38 @@ START = (
     " --bridge=none --iptables=false --ip6tables=false"
 )
 
+# BuildKit needs the root of the system to be a mount point. The folder is at the same place inside.
+CHROOT = (
+    "set -e; mount --bind {root} {root}; for each in proc sys dev; do mount --rbind /$each {root}/$each; done;"
+    " mount -t tmpfs tmpfs {root}/run; mkdir -p {root}{folder}; mount --rbind {folder} {root}{folder}; "
+)
+
 
 class SecondEngine:
-    """Runs from its making until ``stop``; what it has lies in its folder."""
+    """Runs from its making until ``stop``; what it has lies in its folder.
 
-    def __init__(self, folder: Path) -> None:
+    :param megabytes: the size of its disk; 0 for the machine's own.
+    :param root: a folder with another system, whose dockerd it is; None for this one's.
+    """
+
+    def __init__(self, folder: Path, megabytes: int = 0, root: Path | None = None) -> None:
         self.folder = folder
         self.url = f"unix://{folder}/sock"
         self.process: subprocess.Popen[bytes] | None = None
+        self._root = root
+        self._disk = folder / "data" if megabytes else None
+        if self._disk:
+            self._disk.mkdir()
+            size = f"size={megabytes}m"
+            subprocess.run(["mount", "-t", "tmpfs", "-o", size, "howdah-test", self._disk], check=True)
         self.start()
 
     def start(self) -> None:
+        script = START if self._root is None else CHROOT + START.replace("dockerd", "chroot {root} dockerd", 1)
+        script = script.format(url=self.url, folder=self.folder, root=self._root)
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                ["unshare", "--net", "--mount", "bash", "-c", START.format(url=self.url, folder=self.folder)],
+                ["unshare", "--net", "--mount", "bash", "-c", script],
                 stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         for _try in range(300):
@@ -67,18 +87,21 @@ class SecondEngine:
         return made[0]
 
     def stop(self) -> None:
-        if self.process is not None:
-            self.process.terminate()
-            self.process.wait(30)
-            self.process = None
+        self._end(signal.SIGTERM)
+        if self._disk:
+            subprocess.run(["umount", "--lazy", self._disk], check=True)
+            self._disk = None
 
     def kill(self) -> None:
-        """As a power cut does it; the containers' processes go with their parents."""
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait(10)
-            self.process = None
-        for name in ("containerd/containerd.pid",):
-            file = self.folder / "exec" / name
-            if file.exists():
-                subprocess.run(["kill", "-9", file.read_text().strip()], check=False)
+        """End as a machine does in a power cut: everything at once."""
+        self._end(signal.SIGKILL)
+
+    def _end(self, number: int) -> None:
+        if self.process is None:
+            return
+        for file in (self.folder / "exec/containerd/containerd.pid",):
+            if number == signal.SIGKILL and file.exists():
+                os.kill(int(file.read_text()), number)
+        self.process.send_signal(number)
+        self.process.wait(30)
+        self.process = None
