@@ -118,7 +118,7 @@ def _facts(engine: Direct, deadline: Deadline, name: str) -> dict[str, Any]:
         "image_id": image["Id"],
         "size": image["Size"],
         "created": image["Created"],
-        "age": round(image_age.days(image_age.built_at(engine, deadline, image)), 4),
+        "age": round(image_age.days(image_age.built_at(engine, deadline, image)), 6),
         "labels": {label: value for label, value in labels.items() if label not in (INPUTS_LABEL, FILES_LABEL)},
     }
 

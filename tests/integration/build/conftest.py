@@ -4,6 +4,7 @@
 """Fixtures of the tests of builds; each takes away what it made."""
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from build_kit import Registry, Site
 
 @pytest.fixture(scope="session")
 def engine() -> docker.APIClient:
-    return docker.APIClient(version="1.41", timeout=30)
+    return docker.APIClient(os.environ.get("DOCKER_HOST"), version="1.41", timeout=30)
 
 
 @pytest.fixture

@@ -20,13 +20,16 @@ CLONE_NEWNET = 0x40000000
 # goes with its mount namespace.
 START = (
     "ip link set lo up; exec dockerd -H {url} --data-root {folder}/data --exec-root {folder}/exec -p {folder}/pid"
-    " --bridge=none --iptables=false --ip6tables=false"
+    " {network}"
 )
+NO_NETWORK = "--bridge=none --iptables=false --ip6tables=false"
 
-# BuildKit needs the root of the system to be a mount point. The folder is at the same place inside.
-CHROOT = (
+# In a mere chroot, BuildKit would miss a mount point at its root, and commands in containers would see the wrong one.
+ENTER = (
     "set -e; mount --bind {root} {root}; for each in proc sys dev; do mount --rbind /$each {root}/$each; done;"
-    " mount -t tmpfs tmpfs {root}/run; mkdir -p {root}{folder}; mount --rbind {folder} {root}{folder}; "
+    " mount -t tmpfs tmpfs {root}/run; mount -t tmpfs tmpfs {root}/tmp;"
+    " mkdir -p {root}{folder} {root}/mnt; mount --rbind {folder} {root}{folder};"
+    " cd {root}; pivot_root . mnt; cd /; umount --lazy /mnt; export PATH=/usr/sbin:/usr/bin:/sbin:/bin; "
 )
 
 
@@ -34,7 +37,7 @@ class SecondEngine:
     """Runs from its making until ``stop``; what it has lies in its folder.
 
     :param megabytes: the size of its disk; 0 for the machine's own.
-    :param root: a folder with another system, whose dockerd it is; None for this one's.
+    :param root: a folder with another system, whose dockerd it is, with a bridge; None for this one's, without.
     """
 
     def __init__(self, folder: Path, megabytes: int = 0, root: Path | None = None) -> None:
@@ -50,8 +53,10 @@ class SecondEngine:
         self.start()
 
     def start(self) -> None:
-        script = START if self._root is None else CHROOT + START.replace("dockerd", "chroot {root} dockerd", 1)
-        script = script.format(url=self.url, folder=self.folder, root=self._root)
+        script = START if self._root is None else ENTER + START
+        script = script.format(
+            url=self.url, folder=self.folder, root=self._root, network=NO_NETWORK if self._root is None else ""
+        )
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 ["unshare", "--net", "--mount", "bash", "-c", script],

@@ -119,6 +119,18 @@ def test_rebuild_always(site: Site) -> None:
     assert not any(step["cached"] for step in again["steps"] if "RUN echo" in step["name"])
 
 
+def test_an_image_is_renewed_when_it_is_old(site: Site) -> None:
+    soon = {"max_age": 1e-7}  # of a day
+    _built, young, predicted, renewed, info = site.results(
+        {}, {"max_age": 1}, {**soon, "check_mode": True}, soon, {"module": "image_info", "name": [site.name]}
+    )
+    assert young["actions"] == []
+    assert predicted["actions"] == renewed["actions"] == [f"build {site.name}: older than 1e-07 days"]
+    assert not any(step["cached"] for step in renewed["steps"] if "RUN echo" in step["name"])
+    assert info["images"][0]["image_id"] == renewed["image_id"] != young["image_id"]
+    assert 0 < info["images"][0]["age"] < 0.01
+
+
 def test_failing_step_is_explained(site: Site) -> None:
     (site.context / "Dockerfile").write_text(
         "FROM debian:bookworm\nARG BUST\nRUN i=0; while [ $i -lt 30 ]; do i=$((i+1)); echo line $i; done;"
