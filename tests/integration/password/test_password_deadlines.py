@@ -106,10 +106,12 @@ def test_a_slow_name_server(change, server, role, within, monkeypatch):
         assert change(role, "x", timeout=TIMEOUT, target=server.target(hosts=hosts))["changed"]
 
 
-def test_a_locked_role(change, server, role, locked, within):
+def test_a_locked_role(change, server, role, locked, within, statements):
     with within(TIMEOUT), pytest.raises(errors.TimeoutLock, match=f"another session holds role '{role}'"):
         change(role, "x", timeout=TIMEOUT)
     assert _backends(server) == []
+    # A server quotes the statement that failed, unless it is told not to.
+    assert "due to lock timeout" in statements() and "SCRAM-SHA-256$" not in statements()
     locked.rollback()
     assert server.stored(role) is None
 
