@@ -320,21 +320,32 @@ def test_agent_errors_keep_their_class(ask, server, role):
 
 def test_agent_and_a_locked_role(ask, server, role, locked, within):
     # Longer than the others: the agent takes its time to start on a loaded machine, and the answer names the lock.
-    with within(TIMEOUT * 2), pytest.raises(errors.DeadlineExceeded, match="holds role"):
-        ask(role, "x", timeout=TIMEOUT * 2)
+    with within(TIMEOUT * 3), pytest.raises(errors.DeadlineExceeded, match="holds role"):
+        ask(role, "x", timeout=TIMEOUT * 3)
     assert _agents(server) == [] and _backends(server) == []
 
 
 def test_a_container_that_freezes_on_the_way(ask, server, role, locked, within):
     """The agent waits for the lock when everything stops; once thawed, the kernel ends it."""
-    freezer = threading.Timer(0.7, server.client.pause, [server.container])
+    frozen = []
+
+    def freeze():
+        for _attempt in range(100):
+            if _backends(server):
+                server.client.pause(server.container)
+                frozen.append(True)
+                return
+            time.sleep(0.01)
+
+    freezer = threading.Thread(target=freeze)
     freezer.start()
     try:
-        with within(TIMEOUT), pytest.raises(errors.OutcomeUnknown, match="frozen"):
-            ask(role, "x", timeout=TIMEOUT)
+        with within(TIMEOUT * 2), pytest.raises(errors.OutcomeUnknown, match="frozen"):
+            ask(role, "x", timeout=TIMEOUT * 2)
     finally:
         freezer.join()
-        server.client.unpause(server.container)
+        if frozen:
+            server.client.unpause(server.container)
     time.sleep(0.3)
     assert _agents(server) == []
     locked.rollback()
