@@ -54,3 +54,18 @@ attributes:
       - howdah.postgresql.docker
       - howdah.postgresql.postgres
 """
+
+    # For modules that steer a Patroni cluster through its members' containers.
+    PATRONI = r"""
+options: {}
+attributes:
+  action_group:
+    description:
+      - Use C(group/howdah.postgresql.all), C(group/howdah.postgresql.docker) or C(group/howdah.postgresql.patroni)
+        in C(module_defaults) to set defaults for this module.
+    support: full
+    membership:
+      - howdah.postgresql.all
+      - howdah.postgresql.docker
+      - howdah.postgresql.patroni
+"""

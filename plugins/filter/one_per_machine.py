@@ -47,11 +47,15 @@ def one_per_machine(hosts: Iterable[str], hostvars: Mapping[str, Mapping[str, An
     """The first host of each (machine, engine)."""
     first: dict[tuple[str, str], str] = {}
     for host in hosts:
-        variables = hostvars[host]
-        local = variables.get("ansible_connection") == "local"
-        machine = "local connection" if local else str(variables.get("ansible_host", host))
-        first.setdefault((machine, str(variables.get("docker_host", ""))), host)
+        first.setdefault(machine_of(host, hostvars[host]), host)
     return list(first.values())
+
+
+def machine_of(host: str, variables: Mapping[str, Any]) -> tuple[str, str]:
+    """What tells a machine and its engine from others."""
+    local = variables.get("ansible_connection") == "local"
+    machine = "local connection" if local else str(variables.get("ansible_host", host))
+    return machine, str(variables.get("docker_host", ""))
 
 
 class FilterModule:

@@ -35,6 +35,10 @@ options:
     description: Number of last log lines to return; V(0) for none.
     type: int
     default: 0
+  image:
+    description: Whether to look at the images of the containers, too.
+    type: bool
+    default: false
   timeout:
     description: Limit in seconds for the whole task.
     type: float
@@ -91,6 +95,10 @@ containers:
       description: ID of the image that it was made of.
       type: str
       returned: when it exists
+    image_created:
+      description: When that image was made, in ISO 8601; V(null) if it is not on the engine any more.
+      type: str
+      returned: when it exists and O(image)
     created:
       description: When it was made, in ISO 8601.
       type: str
@@ -154,6 +162,7 @@ _OPTIONS: dict[str, Any] = {
     **ARGUMENT_SPEC,
     "name": {"type": "list", "elements": "str", "required": True, "aliases": ["names"]},
     "log_lines": {"type": "int", "default": 0},
+    "image": {"type": "bool", "default": False},
     "timeout": {"type": "float", "default": 30},
 }
 
@@ -171,6 +180,11 @@ def main() -> None:
                 secrets = container_facts.secret_values(found)
                 client = connect(params, deadline)
                 facts["logs"] = container_logs.read(client, found.id, secrets, deadline, params["log_lines"])
+            if found is not None and params["image"]:
+                from ansible_collections.howdah.postgresql.plugins.module_utils._docker import image_store
+
+                image = image_store.inspect(engine, deadline, facts["image_id"])
+                facts["image_created"] = image["Created"] if image else None
             containers.append(facts)
         report.add(containers=containers)
 

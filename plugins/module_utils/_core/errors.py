@@ -219,3 +219,41 @@ class RestUnreachable(HowdahError):
 
     code = "rest_unreachable"
     number = 1500
+
+
+class PatroniRefused(HowdahError):
+    """Patroni refused a request, or did not do what it was asked for."""
+
+    code = "patroni_refused"
+    number = 1501
+
+
+class ClusterFailed(HowdahError):
+    """The cluster cannot become what it is to be; the details name the cause, the member and its last log lines."""
+
+    code = "cluster_failed"
+    number = 1502
+
+
+class SettingsDropped(HowdahError):
+    """Patroni took a configuration, but the server does not have the settings."""
+
+    code = "settings_dropped"
+    number = 1503
+
+
+class NoLeader(HowdahError):
+    """The cluster has no leader."""
+
+    code = "no_leader"
+    number = 1504
+
+
+# --- 1600-1699: certificates ---------------------------------------------------------------------
+
+
+class AuthorityFailed(HowdahError):
+    """The certificate authority on the controller is missing, broken or another one than the nodes'."""
+
+    code = "authority_failed"
+    number = 1600

@@ -31,14 +31,22 @@ def redact(text: str, secrets: Iterable[str]) -> str:
     return text
 
 
-def read(client: APIClient, container: str, secrets: Iterable[str], deadline: Deadline, lines: int = 20) -> list[str]:
+def read(
+    client: APIClient,
+    container: str,
+    secrets: Iterable[str],
+    deadline: Deadline,
+    lines: int = 20,
+    since: int | None = None,
+) -> list[str]:
     """The last lines of a container, oldest first; a JSON line as its severity, message and detail.
 
     :param lines: at most so many.
+    :param since: only those from this second of the epoch on.
     """
     try:
         with request(client, deadline, "reading the container's log"):
-            raw = client.logs(container, stdout=True, stderr=True, tail=lines)
+            raw = client.logs(container, stdout=True, stderr=True, tail=lines, since=since)
     except EngineError as error:  # not every log driver can be read from
         return [f"(the log cannot be read: {error.message})"]
     text = redact(raw.decode("utf-8", "replace"), secrets)

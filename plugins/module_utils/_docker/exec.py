@@ -138,9 +138,7 @@ def ask_agent(
     container = params["container"]
     client = connect(params, deadline)
     try:
-        # What the agent needs to answer, after its own time limit, is taken from the time it gets.
-        limit = deadline.check("asking the agent") - min(GRACE_SECONDS, deadline.left() / 4)
-        executed = run(client, container, [AGENT], line_of({**message, "timeout": limit}), deadline)
+        return ask(client, container, message, deadline)
     except (DeadlineExceeded, EngineUnreachable) as error:
         if not (writes and error.details.get("started")):
             raise
@@ -151,7 +149,13 @@ def ask_agent(
         ) from error
     finally:
         client.close()
-    return _answer(container, executed)
+
+
+def ask(client: APIClient, container: str, message: Mapping[str, Any], deadline: Deadline) -> dict[str, Any]:
+    """As :func:`ask_agent`, with a connection that is there already, and without telling what silence may mean."""
+    # What the agent needs to answer, after its own time limit, is taken from the time it gets.
+    limit = deadline.check("asking the agent") - min(GRACE_SECONDS, deadline.left() / 4)
+    return _answer(container, run(client, container, [AGENT], line_of({**message, "timeout": limit}), deadline))
 
 
 def _answer(container: str, executed: Executed) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from conftest import free_port
 
 CHECKOUT = Path(__file__).parents[3]
 NAME = "howdah-product-quickstart"
-VOLUME = f"{NAME}-data"
+VOLUME = f"{NAME}-pg1-data"
 TIMEOUT = 300  # seconds
 
 
@@ -66,26 +66,31 @@ def quickstart(tmp_path: Path, docker_client: docker.APIClient, test_image: str)
     yield Quickstart(tmp_path)
     for container in docker_client.containers(all=True, filters={"name": f"^/{NAME}"}):
         docker_client.remove_container(container["Id"], force=True)
-    for volume in docker_client.volumes(filters={"name": VOLUME})["Volumes"] or ():
+    for volume in docker_client.volumes(filters={"name": NAME})["Volumes"] or ():
         docker_client.remove_volume(volume["Name"])
+    for network in docker_client.networks(names=[f"^{NAME}$"]):
+        docker_client.remove_network(network["Id"])
 
 
 def test_up_again_and_down(quickstart: Quickstart, docker_client: docker.APIClient) -> None:
     first = quickstart.run()
-    assert re.search(r"runs in the container .*; the login over TCP took \d+ ms", first)
-    assert re.search(r"From the start of the container until clients can log in: \d", first)
-    assert re.search(r"^localhost +: ok=\d+ +changed=0 ", quickstart.run(), re.MULTILINE)
+    assert re.search(r"runs in the cluster .*; the login through the proxy took \d+ ms", first)
+    assert len(re.findall(rf"^{NAME}-pg\d +(?:leader +running|quorum standby +streaming) ", first, re.MULTILINE)) == 3
+    assert not re.findall(r" changed=[1-9]", quickstart.run())
 
     lines = quickstart.credentials.read_text().splitlines()
     assert quickstart.credentials.stat().st_mode & 0o777 == 0o600
     login = dict(line.split("=", 1) for line in lines)
     assert login["PGPASSWORD"] not in first
-    psycopg2.connect(
-        host=login["PGHOST"], port=login["PGPORT"], user=login["PGUSER"], password=login["PGPASSWORD"]
-    ).close()
+    proxied, direct = re.findall(r"postgresql://\S+", first)
+    for uri in (proxied, direct):
+        with psycopg2.connect(uri, password=login["PGPASSWORD"]) as session, session.cursor() as cursor:
+            cursor.execute("SELECT pg_is_in_recovery(), ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
+            assert cursor.fetchone() == (False, True)
+        session.close()
 
     kept = quickstart.run("--down")
-    assert "The data stay in the volume" in kept
+    assert "stay in the volumes" in kept
     assert not docker_client.containers(all=True, filters={"name": f"^/{NAME}"})
     assert docker_client.volumes(filters={"name": VOLUME})["Volumes"]
     assert quickstart.credentials.exists()
@@ -100,7 +105,7 @@ def test_up_again_and_down(quickstart: Quickstart, docker_client: docker.APIClie
 @pytest.mark.parametrize(
     ("arguments", "cause"),
     [
-        (["--name", "a/b"], "'a/b' cannot be the name of a container"),
+        (["--name", "a/b"], "'a/b' cannot be the name of a cluster"),
         (["--port", "0"], "'0' is no port"),
         (["--port"], "--port needs a value"),
         (["--frob"], "does not know the argument '--frob'"),

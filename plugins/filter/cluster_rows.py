@@ -1,0 +1,113 @@
+# Copyright (c) 2026, the howdah.postgresql authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Filter that makes a table of a cluster, which a person reads at a glance."""
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: cluster_rows
+version_added: 1.0.0
+author: ["howdah.postgresql authors (@howdah)"]
+short_description: A cluster as rows of a table, a row each member
+description:
+  - Puts together what M(howdah.postgresql.patroni_info) and M(howdah.postgresql.container_info) return about a
+    cluster's members.
+    A member that Patroni does not know has a row, too.
+positional: containers, now
+options:
+  _input:
+    description: What M(howdah.postgresql.patroni_info) returned, with
+      O(howdah.postgresql.patroni_info#module:details=true).
+    type: dict
+    required: true
+  containers:
+    description:
+      - The containers, as M(howdah.postgresql.container_info) returns them with
+        O(howdah.postgresql.container_info#module:image=true).
+    type: list
+    elements: dict
+    required: true
+  now:
+    description: Seconds of the epoch, for the age of the images.
+    type: float
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Show the cluster
+  howdah.postgresql.show:
+    rows: "{{ cluster | howdah.postgresql.cluster_rows(found.containers, now().timestamp()) }}"
+"""
+
+RETURN = r"""
+_value:
+  description: The rows.
+  type: list
+  elements: dict
+"""
+
+from datetime import datetime, timezone
+from typing import Any, Callable, Iterable, Mapping
+
+_DAY = 86400
+
+
+def cluster_rows(
+    cluster: Mapping[str, Any], containers: Iterable[Mapping[str, Any]], now: float
+) -> list[dict[str, Any]]:
+    """A row for each member, in the order of the containers; members on other engines follow."""
+    members = {member["name"]: member for member in cluster.get("members") or ()}
+    found = {container["name"]: container for container in containers}
+    names = [*found, *(name for name in members if name not in found)]
+    return [_row(name, members.get(name, {}), found.get(name, {}), now) for name in names]
+
+
+def _row(name: str, member: Mapping[str, Any], container: Mapping[str, Any], now: float) -> dict[str, Any]:
+    state = container.get("state", "missing") if container else ""
+    problem = member.get("problem", "")
+    if not member and not problem:
+        problem = "Patroni does not know it"
+    return {
+        "member": name,
+        "role": str(member.get("role", "")).replace("_", " "),
+        "state": member.get("state") or "",
+        "timeline": member.get("timeline"),
+        "lag": "" if member.get("role") == "leader" or not member else _size(member.get("lag")),
+        "pending restart": ", ".join(sorted(member.get("pending") or ()))
+        or ("yes" if member.get("pending_restart") else ""),
+        "version": _version(member.get("version")),
+        "container": " ".join(filter(None, [state, container.get("health", "")])),
+        "image age": _age(container.get("image_created"), now),
+        "problem": problem,
+    }
+
+
+def _size(size: Any) -> str:
+    if not isinstance(size, (int, float)):
+        return "unknown"
+    for unit in ("B", "kB", "MB"):
+        if size < 10 * 1024 or unit == "MB":
+            return f"{size:.0f} {unit}"
+        size /= 1024
+    return ""
+
+
+def _version(number: Any) -> str:
+    return f"{number // 10000}.{number % 10000}" if isinstance(number, int) else ""
+
+
+def _age(created: Any, now: float) -> str:
+    if not created:
+        return ""
+    # Engines tell nanoseconds, which Python does not take.
+    seconds = datetime.strptime(str(created)[:19], "%Y-%m-%dT%H:%M:%S").replace(tzinfo=timezone.utc).timestamp()
+    age = max(0.0, now - seconds)
+    return f"{age / _DAY:.0f} d" if age >= _DAY else f"{age / 3600:.0f} h"
+
+
+class FilterModule:
+    """The filters of this file."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        """Filters by name."""
+        return {"cluster_rows": cluster_rows}

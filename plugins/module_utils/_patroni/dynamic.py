@@ -1,0 +1,192 @@
+# Copyright (c) 2026, the howdah.postgresql authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Patroni's dynamic configuration: what is to be patched, and whether the server has taken it. Pure.
+
+This module util is PRIVATE to the collection: it may change without notice.
+"""
+from __future__ import annotations
+
+import re
+from typing import Any, Iterable, Mapping
+
+from .._core.errors import InvalidInput
+from .._core.plan import Action, Plan
+
+PARAMETERS = ("postgresql", "parameters")
+_SECRET_NAME = re.compile(r"PASS|SECRET|TOKEN|KEY|CREDENTIAL", re.IGNORECASE)
+_HIDDEN = "<hidden>"
+_TRUE, _FALSE = frozenset({"on", "true", "yes", "1"}), frozenset({"off", "false", "no", "0"})
+_QUANTITY = re.compile(r"(-?[0-9.]+)\s*([A-Za-z]*)")
+# In units of a byte and of a microsecond. What a number without a unit means depends on the setting.
+_BYTES = {"b": 1, "kb": 1024, "mb": 1024**2, "gb": 1024**3, "tb": 1024**4}
+_MICROSECONDS = {"us": 1, "ms": 1000, "s": 10**6, "min": 60 * 10**6, "h": 3600 * 10**6, "d": 86400 * 10**6}
+_BARE_BYTES = (1, 1024, 8192, 1024**2, 16 * 1024**2)
+_BARE_TIMES = (1, 1000, 10**6, 60 * 10**6)
+
+
+def check(config: Mapping[str, Any]) -> None:
+    """Refuse what Patroni would silently change.
+
+    :raises InvalidInput: when the times cannot work together.
+    """
+    ttl, loop_wait, retry = (config.get(name, default) for name, default in _TIMES)
+    for name, least in (("ttl", 20), ("loop_wait", 1), ("retry_timeout", 3)):
+        value = config.get(name)
+        if value is not None and (not isinstance(value, int) or value < least):
+            raise InvalidInput(f"{name} must be a number of seconds from {least} on; got {value!r}.")
+    named = {name for name, _default in _TIMES} & config.keys()
+    if named and all(isinstance(value, int) for value in (ttl, loop_wait, retry)) and loop_wait + 2 * retry > ttl:
+        raise InvalidInput(
+            "loop_wait + 2 * retry_timeout must not be more than ttl, or the leader may lose its lock while it retries;"
+            f" got {loop_wait} + 2 * {retry} > {ttl}."
+        )
+
+
+_TIMES = (("ttl", 30), ("loop_wait", 10), ("retry_timeout", 10))
+
+
+def patch(wanted: Mapping[str, Any], have: Mapping[str, Any], exact: bool) -> dict[str, Any]:
+    """The body of one PATCH that brings the configuration about; empty when there is nothing to do.
+
+    :param wanted: the part that is to be as declared; None for what is not to be there.
+    :param exact: whether settings of the server that are not named are to go.
+    """
+    difference = _difference(wanted, have, ())
+    if exact:
+        named = _section(wanted, PARAMETERS)
+        extra = {name: None for name in _section(have, PARAMETERS) if name not in named}
+        if extra:
+            parameters = difference.setdefault(PARAMETERS[0], {}).setdefault(PARAMETERS[1], {})
+            parameters.update(extra)
+    return difference
+
+
+def _difference(wanted: Mapping[str, Any], have: Mapping[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
+    changes: dict[str, Any] = {}
+    for name, value in wanted.items():
+        current = have.get(name)
+        if isinstance(value, Mapping):
+            inner = _difference(value, current if isinstance(current, Mapping) else {}, (*path, name))
+            if inner or (not isinstance(current, Mapping) and value):
+                changes[name] = inner
+        elif value is None:
+            if name in have:
+                changes[name] = None
+        elif name not in have or not _equal(value, current, path):
+            changes[name] = value
+    return changes
+
+
+def _equal(wanted: Any, have: Any, path: tuple[str, ...]) -> bool:
+    if path == PARAMETERS:
+        return same(str(_plain(wanted)), str(_plain(have)))
+    return bool(wanted == have) and isinstance(wanted, bool) == isinstance(have, bool)
+
+
+def _plain(value: Any) -> Any:
+    """A server's setting as text has it."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return value
+
+
+def _section(config: Mapping[str, Any], path: Iterable[str]) -> Mapping[str, Any]:
+    for name in path:
+        inner = config.get(name)
+        config = inner if isinstance(inner, Mapping) else {}
+    return config
+
+
+def plan(changes: Mapping[str, Any], have: Mapping[str, Any]) -> Plan:
+    """The steps of a patch, and the parts of the configuration before and after it."""
+    actions: list[Action] = []
+    before: dict[str, Any] = {}
+    after: dict[str, Any] = {}
+    for path, new in _leaves(changes, ()):
+        old = _at(have, path)
+        name, secret = ".".join(path), bool(_SECRET_NAME.search(path[-1]))
+        shown_old, shown_new = (_HIDDEN if secret and value is not None else value for value in (old, new))
+        if new is None:
+            actions.append(Action("remove setting", name, f"was {shown_old}"))
+        else:
+            actions.append(Action("set", name, f"{shown_new}" if old is None else f"{shown_old} becomes {shown_new}"))
+        if old is not None:
+            before[name] = shown_old
+        if new is not None:
+            after[name] = shown_new
+    return Plan(tuple(actions), before, after)
+
+
+def _leaves(changes: Mapping[str, Any], path: tuple[str, ...]) -> Iterable[tuple[tuple[str, ...], Any]]:
+    for name, value in changes.items():
+        if isinstance(value, Mapping) and value:
+            yield from _leaves(value, (*path, name))
+        else:
+            yield (*path, name), value
+
+
+def _at(config: Mapping[str, Any], path: tuple[str, ...]) -> Any:
+    value: Any = config
+    for name in path:
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
+
+
+# --- Whether the server has it -------------------------------------------------------------------
+
+
+def parameters(wanted: Mapping[str, Any]) -> dict[str, str]:
+    """The server's settings that are declared, as text."""
+    return {name: str(_plain(value)) for name, value in _section(wanted, PARAMETERS).items() if value is not None}
+
+
+def unsettled(
+    wanted: Mapping[str, str], have: Mapping[str, str | None], pending: Iterable[str]
+) -> dict[str, str]:
+    """The settings that the server does not have as declared, each with what it has instead.
+
+    :param have: what ``SHOW`` says, with units; None for a setting that it does not know.
+    :param pending: settings that wait for a restart: they are on their way.
+    """
+    waiting = set(pending)
+    return {
+        name: "the server does not know it" if have.get(name) is None else f"it is {have[name]}"
+        for name, value in wanted.items()
+        if name not in waiting and not same(value, have.get(name))
+    }
+
+
+def same(wanted: str, have: str | None) -> bool:
+    """Whether two spellings of a setting mean the same: ``1024`` and ``1MB``, ``true`` and ``on``."""
+    if have is None:
+        return False
+    if wanted == have or wanted.strip().lower() == have.strip().lower():
+        return True
+    one, other = wanted.strip().lower(), have.strip().lower()
+    if {one, other} <= _TRUE or {one, other} <= _FALSE:
+        return True
+    if re.sub(r"\s*,\s*", ",", one) == re.sub(r"\s*,\s*", ",", other):
+        return True
+    return _same_quantity(one, other)
+
+
+def _same_quantity(one: str, other: str) -> bool:
+    first, second = _QUANTITY.fullmatch(one), _QUANTITY.fullmatch(other)
+    if first is None or second is None:
+        return False
+    try:
+        numbers = float(first[1]), float(second[1])
+    except ValueError:
+        return False
+    units = first[2], second[2]
+    if not any(units):
+        return numbers[0] == numbers[1]
+    for scale, bare in ((_BYTES, _BARE_BYTES), (_MICROSECONDS, _BARE_TIMES)):
+        if all(unit == "" or unit in scale for unit in units):
+            readings = [
+                {number * scale[unit]} if unit else {number * factor for factor in bare}
+                for number, unit in zip(numbers, units)
+            ]
+            return bool(readings[0] & readings[1])
+    return False

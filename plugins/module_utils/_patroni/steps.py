@@ -1,0 +1,97 @@
+# Copyright (c) 2026, the howdah.postgresql authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What changes a cluster: switchover and rolling restart.
+
+This module util is PRIVATE to the collection: it may change without notice.
+"""
+from __future__ import annotations
+
+from typing import Callable, Sequence
+
+from .._core.deadline import Deadline
+from .._core.errors import PatroniRefused
+from .._core.plan import Action, Plan
+from .cluster import Cluster, Member, next_restart
+from .rest import Rest
+
+# Patroni itself answers after the handover, at the latest after its ttl.
+_HANDOVER_SECONDS = 60.0
+_RESTART_SECONDS = 300.0
+# A member that still waits after that many restarts waits for something else.
+_MOST_ROUNDS = 3
+
+
+def switchover_plan(chosen: tuple[Member, Member] | None) -> Plan:
+    """The one step, or none."""
+    if chosen is None:
+        return Plan()
+    leader, candidate = chosen
+    action = Action("hand the leadership over to", candidate.name, f"from {leader.name}")
+    return Plan((action,), {"leader": leader.name}, {"leader": candidate.name})
+
+
+def switchover(
+    rest: Rest, cluster: Cluster, leader: Member, candidate: Member, deadline: Deadline
+) -> tuple[Cluster, dict[str, float]]:
+    """Hand over, and wait until the cluster is whole again.
+
+    :return: the cluster afterwards; seconds until there was the new leader, and until all members were back.
+    :raises PatroniRefused: when Patroni does not do it, or somebody else leads afterwards.
+    """
+    start = deadline.elapsed()
+    body = {"leader": leader.name, "candidate": candidate.name}
+    rest.must("POST", "/switchover", leader.rest, body, _HANDOVER_SECONDS, f"hand over to {candidate.name}")
+    handed = deadline.elapsed() - start
+    everybody = [member.name for member in cluster.members]
+    seen = rest.settle(everybody, deadline, "waiting for the cluster to be whole again")
+    if seen.leader is None or seen.leader.name != candidate.name:
+        raise PatroniRefused(
+            f"After the switchover {seen.leader.name if seen.leader else 'nobody'} leads, not {candidate.name}."
+        )
+    return seen, {"leader": round(handed, 2), "whole": round(deadline.elapsed() - start, 2)}
+
+
+def restart_plan(due: Sequence[Member]) -> Plan:
+    """The restarts, replicas first."""
+    ordered = sorted(due, key=lambda member: (member.leads, member.name))
+    return Plan(
+        tuple(Action("restart", member.name, ", ".join(sorted(member.pending))) for member in ordered),
+        {member.name: "to be restarted" for member in ordered},
+        {member.name: "restarted" for member in ordered},
+    )
+
+
+def rolling_restart(
+    rest: Rest, cluster: Cluster, due: Sequence[Member], pending: bool, deadline: Deadline, note: Callable[[str], None]
+) -> Cluster:
+    """Restart the servers one after another; between two of them the cluster is whole.
+
+    :param pending: whether members are restarted because settings wait for it, so it can be seen whether it helped.
+    :param note: is told each step that was done.
+    :raises PatroniRefused: when a member still waits after several restarts.
+    """
+    everybody = [member.name for member in cluster.members]
+    cluster = rest.settle(everybody, deadline, "waiting for the cluster to be whole before a restart")
+    names = {member.name for member in due}
+    rounds = 0
+    while names:
+        step = next_restart(cluster, frozenset(names))
+        if step is None:
+            break
+        if step.verb == "switchover" and step.to is not None:
+            cluster, _seconds = switchover(rest, cluster, step.member, step.to, deadline)
+            note(f"switchover from {step.member.name} to {step.to.name}")
+            continue
+        body = {"restart_pending": True} if pending else {}
+        doing = f"restart {step.member.name}"
+        rest.must("POST", "/restart", step.member.rest, body, _RESTART_SECONDS, doing)
+        note(doing)
+        names.discard(step.member.name)
+        cluster = rest.settle(everybody, deadline, f"waiting for the cluster after the restart of {step.member.name}")
+        if pending and not names:
+            names = {member.name for member in cluster.members if member.pending_restart}
+            rounds += 1
+            if names and rounds >= _MOST_ROUNDS:
+                raise PatroniRefused(f"After {rounds} restarts, settings still wait at {', '.join(sorted(names))}.")
+    return cluster

@@ -1,0 +1,86 @@
+# Copyright (c) 2026, the howdah.postgresql authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Waits for a cluster, and looks at its containers meanwhile.
+
+This module util is PRIVATE to the collection: it may change without notice.
+"""
+from __future__ import annotations
+
+import time
+from typing import Sequence
+
+from .._core.deadline import Deadline
+from .._core.errors import (
+    ClusterFailed,
+    ContainerFailed,
+    ContainerNotFound,
+    DeadlineExceeded,
+    PatroniRefused,
+    RestUnreachable,
+)
+from .._docker import container_facts, container_logs, observe
+from .cluster import Cluster, not_ready
+from .judge import Judge, Sight, Verdict
+from .rest import Rest
+
+_PAUSE = 0.3
+# Patroni repeats itself in each of its loops, a few seconds long; what is older is over.
+_RECENT_SECONDS = 15
+_LINES = 100
+
+
+def wait(
+    rest: Rest, members: Sequence[str], watched: Sequence[str], deadline: Deadline, once: bool
+) -> tuple[Cluster | None, bool]:
+    """The cluster, once it is whole.
+
+    :param members: names of all its members.
+    :param watched: further containers that must not end meanwhile.
+    :param once: look once and do not wait.
+    :return: the cluster, if anybody knows it, and whether it is whole; it is unless ``once``.
+    :raises ClusterFailed: when waiting is in vain.
+    :raises DeadlineExceeded: when it takes too long; the message tells what is lacking.
+    """
+    judge = Judge()
+    containers = list(rest.containers)
+    cluster: Cluster | None = None
+    while True:
+        try:
+            cluster = rest.cluster()
+            lacking = not_ready(cluster, members)
+        except (ContainerFailed, ContainerNotFound, RestUnreachable, PatroniRefused) as error:
+            lacking = [error.message]
+        if not lacking or once:
+            return cluster, not lacking
+        sights = [_sight(rest, name, cluster, deadline) for name in (*containers, *watched)]
+        verdict = judge.look(sights, deadline.elapsed())
+        if verdict is not None:
+            raise _failure(verdict)
+        if deadline.left() <= _PAUSE:
+            raise DeadlineExceeded(
+                f"The time limit of {deadline.seconds:g} s was reached while waiting for the cluster:"
+                f" {'; '.join(lacking)}.",
+                lacking=lacking,
+            )
+        time.sleep(_PAUSE)
+
+
+def _sight(rest: Rest, name: str, cluster: Cluster | None, deadline: Deadline) -> Sight:
+    found = observe.container(rest.client, name, deadline)
+    if found is None:
+        return Sight(name, "missing")
+    member = cluster.member(name) if cluster else None
+    if member is not None and member.serves and found.status == "running":
+        return Sight(name, found.status, (), True)
+    secrets = container_facts.secret_values(found)
+    # What has ended says no more: its last words count, however old.
+    since = int(time.time()) - _RECENT_SECONDS if found.status == "running" else None
+    lines = container_logs.read(rest.client, found.id, secrets, deadline, _LINES, since)
+    return Sight(name, found.status, tuple(lines))
+
+
+def _failure(verdict: Verdict) -> ClusterFailed:
+    return ClusterFailed(
+        verdict.message, cause=verdict.cause.name, member=verdict.member, logs=list(verdict.lines)
+    )

@@ -1,0 +1,174 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the howdah.postgresql authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: patroni_config
+short_description: Bring about the dynamic configuration of a Patroni cluster
+version_added: 1.0.0
+author: ["howdah.postgresql authors (@howdah)"]
+description:
+  - Reads the configuration that a cluster's members share, compares it in depth with what is declared, and sends the
+    difference in one request.
+  - Then looks whether the server has the settings. Patroni answers with success even to settings that it drops, because
+    they do not exist or because a member's own configuration beats them; here that is a failure which names them.
+  - Settings that need a restart count as taken; M(howdah.postgresql.patroni_restart) does the restarts.
+extends_documentation_fragment:
+  - howdah.postgresql.attributes
+  - howdah.postgresql.attributes.patroni
+  - howdah.postgresql.docker
+  - howdah.postgresql.patroni
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+    details: Values of settings whose names tell of secrets (password, key and the like) are hidden.
+  idempotent:
+    support: full
+options:
+  config:
+    description:
+      - The part of the configuration that is to be as declared, in the structure that Patroni has it in.
+      - What is not named stays as it is; what is V(null) is removed.
+    type: dict
+    required: true
+  exact_parameters:
+    description: Whether settings below C(postgresql.parameters) that are not named are removed.
+    type: bool
+    default: false
+  timeout:
+    description: Limit in seconds for the whole task, waiting until the server has the settings included.
+    type: float
+    default: 60
+seealso:
+  - module: howdah.postgresql.patroni_restart
+"""
+
+EXAMPLES = r"""
+- name: Declared configuration
+  howdah.postgresql.patroni_config:
+    containers: [pg1, pg2, pg3]
+    config:
+      ttl: 20
+      postgresql:
+        parameters:
+          work_mem: 16MB
+"""
+
+RETURN = r"""
+actions:
+  description: What was done, or would be done in check mode.
+  returned: always
+  type: list
+  elements: str
+  sample: ["set postgresql.parameters.work_mem: 4MB becomes 16MB"]
+leader:
+  description: Name of the leader.
+  returned: success
+  type: str
+pending:
+  description: Names of the members whose settings wait for a restart.
+  returned: success
+  type: list
+  elements: str
+dropped:
+  description: Settings that the server does not have as declared, each with what it has instead.
+  returned: failure with V(settings_dropped)
+  type: dict
+error:
+  description: Name of the kind of failure, for example V(rest_unreachable), V(no_leader), V(patroni_refused).
+  returned: failure
+  type: str
+code:
+  description: Number of the kind of failure, for example V(1500), V(1504), V(1501).
+  returned: failure
+  type: int
+"""
+
+import time
+from typing import Any, Mapping
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
+from ansible_collections.howdah.postgresql.plugins.module_utils._core.errors import SettingsDropped
+from ansible_collections.howdah.postgresql.plugins.module_utils._docker import client
+from ansible_collections.howdah.postgresql.plugins.module_utils._patroni import dynamic, rest
+from ansible_collections.howdah.postgresql.plugins.module_utils._patroni.cluster import Cluster
+from ansible_collections.howdah.postgresql.plugins.module_utils._shell import Report, run
+
+_OPTIONS: dict[str, Any] = {
+    **client.ARGUMENT_SPEC,
+    **rest.ARGUMENT_SPEC,
+    "config": {"type": "dict", "required": True},
+    "exact_parameters": {"type": "bool", "default": False},
+    "timeout": {"type": "float", "default": 60},
+}
+_PAUSE = 0.3
+# Members look at the configuration once in their loop; this much later, they have done what they will.
+_MARGIN_SECONDS = 5.0
+
+
+def _verify(patroni: rest.Rest, config: Mapping[str, Any], patience: float, deadline: Deadline) -> Cluster:
+    """Wait until the settings are in force, or wait for a restart.
+
+    :param patience: seconds that they may take.
+    :raises SettingsDropped: when some are not.
+    """
+    wanted = dynamic.parameters(config)
+    until = deadline.elapsed() + patience
+    while True:
+        cluster = patroni.cluster()
+        if not wanted:
+            return cluster
+        leader = cluster.need_leader()
+        # Any member will do: they share the configuration. The leader, where it is at hand, is the first to have it.
+        place = leader.name if leader.name in patroni.containers else patroni.containers[0]
+        shown = patroni.command(place, {"command": "info", "settings": list(wanted)})["settings"]
+        member = cluster.member(place)
+        unsettled = dynamic.unsettled(wanted, shown, member.pending if member else ())
+        if not unsettled:
+            return cluster
+        if deadline.elapsed() >= until:
+            listed = "; ".join(f"{name}: {why}" for name, why in unsettled.items())
+            raise SettingsDropped(
+                f"{place} does not have settings as declared ({listed}). Patroni drops what the server does not know;"
+                " and what a member sets itself (POSTGRESQL_CONFIG_*, patroni.yml) goes before. Its log tells which.",
+                dropped=unsettled,
+            )
+        time.sleep(min(_PAUSE, max(0.01, deadline.check("waiting for the settings to be in force"))))
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec=_OPTIONS, required_together=client.REQUIRED_TOGETHER, supports_check_mode=True
+    )
+
+    def body(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
+        config = params["config"]
+        dynamic.check(config)
+        patroni = rest.Rest(params, deadline)
+        have = patroni.config()
+        changes = dynamic.patch(config, have, params["exact_parameters"])
+        report.plan(dynamic.plan(changes, have))
+        patience = 0.0
+        if changes and not module.check_mode:
+            leader = patroni.cluster().need_leader()
+            patroni.must("PATCH", "/config", leader.rest, changes, 10, "change the configuration")
+            patience = float({**have, **config}.get("loop_wait") or 10) + _MARGIN_SECONDS
+        if changes and module.check_mode:
+            cluster = patroni.cluster()
+        else:
+            cluster = _verify(patroni, config, patience, deadline)
+        report.add(
+            leader=cluster.leader.name if cluster.leader else None,
+            pending=[member.name for member in cluster.members if member.pending_restart],
+        )
+
+    run(module, body)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,172 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the howdah.postgresql authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: patroni_switchover
+short_description: Hand the leadership of a Patroni cluster over
+version_added: 1.0.0
+author: ["howdah.postgresql authors (@howdah)"]
+description:
+  - Hands the leadership over to a replica, in an orderly way, and waits until the cluster is whole again.
+  - Check mode tells from whom to whom.
+extends_documentation_fragment:
+  - howdah.postgresql.attributes
+  - howdah.postgresql.attributes.patroni
+  - howdah.postgresql.docker
+  - howdah.postgresql.patroni
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: partial
+    details: With O(candidate), nothing is done when it leads already. Without, each run is another switchover.
+options:
+  candidate:
+    description:
+      - Name of the member that is to lead. By default a replica that is synchronous (when any is), and of these one
+        that waits
+        for no restart and lags least.
+    type: str
+  leader:
+    description: Name of the member that must be leading now; otherwise nothing is done, and the task fails.
+    type: str
+  timeout:
+    description: Limit in seconds for the whole task.
+    type: float
+    default: 120
+seealso:
+  - module: howdah.postgresql.patroni_info
+"""
+
+EXAMPLES = r"""
+- name: Somebody else leads
+  howdah.postgresql.patroni_switchover:
+    containers: [pg1, pg2, pg3]
+
+- name: The node on the large machine leads
+  howdah.postgresql.patroni_switchover:
+    containers: [pg1, pg2, pg3]
+    candidate: pg2
+"""
+
+RETURN = r"""
+actions:
+  description: What was done, or would be done in check mode.
+  returned: always
+  type: list
+  elements: str
+  sample: ["hand the leadership over to pg2: from pg1"]
+seconds:
+  description: Seconds until the new leader was there, and until the cluster was whole.
+  returned: when the leadership was handed over
+  type: dict
+  sample: {"leader": 1.1, "whole": 3.2}
+scope:
+  description: Name of the cluster.
+  returned: success
+  type: str
+leader:
+  description: Name of the leader; V(null) without one.
+  returned: success
+  type: str
+paused:
+  description: Whether automatic failover is switched off.
+  returned: success
+  type: bool
+scheduled:
+  description: A switchover that is yet to come, as Patroni tells it; V(null) without one.
+  returned: success
+  type: dict
+members:
+  description: The members, by name.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Its name.
+      type: str
+    role:
+      description: V(leader), V(replica), V(sync_standby), V(quorum_standby) or V(standby_leader).
+      type: str
+    state:
+      description: V(running) for a leader that serves, V(streaming) for a replica that follows; else what Patroni calls
+        it.
+      type: str
+    host:
+      description: Address of its server.
+      type: str
+    port:
+      description: Port of its server.
+      type: int
+    rest:
+      description: Host and port of its REST interface.
+      type: str
+    timeline:
+      description: Its timeline.
+      type: int
+    lag:
+      description: Bytes that it is behind; V(null) for the leader, and when unknown.
+      type: int
+    pending_restart:
+      description: Whether settings wait for a restart.
+      type: bool
+    pending:
+      description: Which ones, each with C(old_value) and C(new_value).
+      type: dict
+    tags:
+      description: Its tags.
+      type: dict
+error:
+  description: Name of the kind of failure, for example V(rest_unreachable), V(no_leader), V(patroni_refused).
+  returned: failure
+  type: str
+code:
+  description: Number of the kind of failure, for example V(1500), V(1504), V(1501).
+  returned: failure
+  type: int
+"""
+
+from typing import Any, Mapping
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
+from ansible_collections.howdah.postgresql.plugins.module_utils._docker import client
+from ansible_collections.howdah.postgresql.plugins.module_utils._patroni import cluster as model
+from ansible_collections.howdah.postgresql.plugins.module_utils._patroni import rest, steps
+from ansible_collections.howdah.postgresql.plugins.module_utils._shell import Report, run
+
+_OPTIONS: dict[str, Any] = {
+    **client.ARGUMENT_SPEC,
+    **rest.ARGUMENT_SPEC,
+    "candidate": {"type": "str"},
+    "leader": {"type": "str"},
+    "timeout": {"type": "float", "default": 120},
+}
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec=_OPTIONS, required_together=client.REQUIRED_TOGETHER, supports_check_mode=True
+    )
+
+    def body(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
+        patroni = rest.Rest(params, deadline)
+        cluster = patroni.cluster()
+        chosen = model.choose(cluster, params["candidate"], params["leader"])
+        report.plan(steps.switchover_plan(chosen))
+        if chosen is not None and not module.check_mode:
+            cluster, seconds = steps.switchover(patroni, cluster, *chosen, deadline)
+            report.add(seconds=seconds)
+        report.add(**cluster.told())
+
+    run(module, body)
+
+
+if __name__ == "__main__":
+    main()

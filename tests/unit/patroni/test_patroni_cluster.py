@@ -1,0 +1,119 @@
+# Copyright (c) 2026, the howdah.postgresql authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A cluster as Patroni tells it, who may lead it, and in which order it is restarted."""
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.howdah.postgresql.plugins.filter.cluster_rows import cluster_rows
+from ansible_collections.howdah.postgresql.plugins.module_utils._core.errors import (
+    InvalidInput,
+    NoLeader,
+    PatroniRefused,
+)
+from ansible_collections.howdah.postgresql.plugins.module_utils._patroni.cluster import (
+    Cluster,
+    choose,
+    next_restart,
+    not_ready,
+    parse,
+)
+
+
+def member(name: str, role: str = "quorum_standby", state: str = "streaming", **more: Any) -> dict[str, Any]:
+    return {
+        "name": name, "role": role, "state": state, "host": name, "port": 5432, "timeline": 2,
+        "api_url": f"https://{name}:8008/patroni", **more,
+    }
+
+
+def cluster(*members: dict[str, Any], **more: Any) -> Cluster:
+    return parse({"scope": "c", "members": list(members), **more})
+
+
+LEADER = member("pg1", "leader", "running")
+
+
+def test_what_a_cluster_lacks() -> None:
+    assert not_ready(cluster(LEADER, member("pg2")), ["pg1", "pg2"]) == []
+    seen = cluster(member("pg2", state="creating replica"))
+    assert not_ready(seen, ["pg1", "pg2"]) == ["there is no leader", "pg1 has not joined", "pg2 is creating replica"]
+    with pytest.raises(NoLeader, match="pg2 creating replica"):
+        seen.need_leader()
+
+
+def test_an_answer_that_is_none() -> None:
+    with pytest.raises(PatroniRefused, match="is none"):
+        parse({"members": [{"role": "leader"}]})
+
+
+def test_the_synchronous_one_that_lags_least_takes_over() -> None:
+    chosen = choose(
+        cluster(LEADER, member("pg2", "replica", lag=0), member("pg3", lag=5), member("pg4", lag="unknown")), None
+    )
+    assert chosen is not None and (chosen[0].name, chosen[1].name) == ("pg1", "pg3")
+
+
+def test_who_leads_already_needs_nothing() -> None:
+    assert choose(cluster(LEADER, member("pg2")), "pg1") is None
+
+
+@pytest.mark.parametrize(
+    ("seen", "candidate", "leader", "why"),
+    [
+        (cluster(LEADER, member("pg2"), member("pg3", "replica")), "pg3", None, "not synchronous"),
+        (cluster(LEADER, member("pg2", tags={"nofailover": True})), "pg2", None, "its tags forbid it"),
+        (cluster(LEADER, member("pg2", state="stopped")), None, None, "it is stopped, not streaming"),
+        (cluster(LEADER), None, None, "there is no other one"),
+        (cluster(LEADER, member("pg2")), None, "pg2", "pg1 leads the cluster c, and not pg2"),
+        (cluster(LEADER, member("pg2"), pause=True), None, None, "is paused"),
+    ],
+)
+def test_who_cannot_take_over(seen: Cluster, candidate: str | None, leader: str | None, why: str) -> None:
+    with pytest.raises(PatroniRefused, match=why):
+        choose(seen, candidate, leader)
+
+
+def test_a_candidate_that_does_not_exist() -> None:
+    with pytest.raises(InvalidInput, match="has no member pg9; it has pg1, pg2"):
+        choose(cluster(LEADER, member("pg2")), "pg9")
+
+
+def step(seen: Cluster, *names: str) -> str:
+    found = next_restart(seen, frozenset(names))
+    assert found is not None
+    return f"{found.verb} {found.member.name}" + (f" to {found.to.name}" if found.to else "")
+
+
+def test_replicas_are_restarted_first_and_the_leader_hands_over() -> None:
+    waiting = {"pending_restart": True, "pending_restart_reason": {"max_connections": {}}}
+    leader = member("pg1", "leader", "running", **waiting)
+    everybody = cluster(leader, member("pg2", **waiting), member("pg3", **waiting))
+    assert step(everybody, "pg1", "pg2", "pg3") == "restart pg2"
+    assert step(cluster(leader, member("pg2"), member("pg3", **waiting)), "pg1", "pg3") == "restart pg3"
+    assert step(cluster(leader, member("pg2"), member("pg3")), "pg1") == "switchover pg1 to pg2"
+    assert next_restart(cluster(leader, member("pg2")), frozenset()) is None
+
+
+def test_a_leader_is_restarted_in_place_when_nobody_else_is_ready_for_it() -> None:
+    waiting = {"pending_restart": True}
+    assert step(cluster(member("pg1", "leader", "running", **waiting)), "pg1") == "restart pg1"
+    # max_connections became smaller: the replicas wait until the leader has it.
+    seen = cluster(member("pg1", "leader", "running", **waiting), member("pg2", **waiting))
+    assert step(seen, "pg1") == "restart pg1"
+
+
+def test_rows_of_the_table() -> None:
+    told = {**cluster(LEADER, member("pg2", lag=20 * 2**20, pending_restart=True)).told()}
+    told["members"] = [{**one, "version": 150020, "problem": ""} for one in told["members"]]
+    containers = [
+        {"name": "pg1", "state": "running", "health": "healthy", "image_created": "2026-01-01T00:00:00.123456789Z"},
+        {"name": "pg3", "exists": False},
+    ]
+    rows = cluster_rows(told, containers, 1767225600 + 3 * 86400)
+    assert [row["member"] for row in rows] == ["pg1", "pg3", "pg2"]
+    assert rows[0] | {"image age": "3 d", "version": "15.20", "container": "running healthy", "lag": ""} == rows[0]
+    assert rows[1]["problem"] == "Patroni does not know it" and rows[1]["container"] == "missing"
+    assert rows[2] | {"lag": "20 MB", "pending restart": "yes", "role": "quorum standby"} == rows[2]

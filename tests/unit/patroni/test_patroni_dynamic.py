@@ -1,0 +1,102 @@
+# Copyright (c) 2026, the howdah.postgresql authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The dynamic configuration: what is patched, and whether the server has taken it."""
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.howdah.postgresql.plugins.module_utils._core.errors import InvalidInput
+from ansible_collections.howdah.postgresql.plugins.module_utils._patroni import dynamic
+
+HAVE = {
+    "ttl": 20,
+    "synchronous_mode": "quorum",
+    "postgresql": {"use_slots": True, "parameters": {"work_mem": "4MB", "wal_log_hints": "on", "old": "1"}},
+}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "exact", "expected"),
+    [
+        ({"ttl": 20}, False, {}),
+        ({"ttl": 30}, False, {"ttl": 30}),
+        ({"postgresql": {"parameters": {"work_mem": "4096kB", "wal_log_hints": True}}}, False, {}),
+        (
+            {"postgresql": {"parameters": {"work_mem": "8MB"}}},
+            False,
+            {"postgresql": {"parameters": {"work_mem": "8MB"}}},
+        ),
+        ({"postgresql": {"parameters": {"old": None}}}, False, {"postgresql": {"parameters": {"old": None}}}),
+        ({"postgresql": {"parameters": {"gone": None}}}, False, {}),
+        (
+            {"postgresql": {"parameters": {"work_mem": "4MB", "wal_log_hints": "on"}}},
+            True,
+            {"postgresql": {"parameters": {"old": None}}},
+        ),
+        ({"slots": {"app": {"type": "physical"}}}, False, {"slots": {"app": {"type": "physical"}}}),
+        ({"synchronous_mode": True}, False, {"synchronous_mode": True}),
+        ({"postgresql": {"use_slots": 1}}, False, {"postgresql": {"use_slots": 1}}),
+    ],
+)
+def test_only_the_difference_is_patched(wanted: dict[str, Any], exact: bool, expected: dict[str, Any]) -> None:
+    assert dynamic.patch(wanted, HAVE, exact) == expected
+
+
+def test_a_plan_tells_old_and_new_and_hides_what_may_be_secret() -> None:
+    changes = {"ttl": 30, "postgresql": {"parameters": {"old": None, "x.api_key": "canary"}}}
+    told = dynamic.plan(changes, HAVE).result()
+    assert told["actions"] == [
+        "set ttl: 20 becomes 30",
+        "remove setting postgresql.parameters.old: was 1",
+        "set postgresql.parameters.x.api_key: <hidden>",
+    ]
+    assert "canary" not in str(told)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "equal"),
+    [
+        ("1024", "1MB", True),  # in kB
+        ("16384", "128MB", True),  # in blocks of 8 kB
+        ("1GB", "1024MB", True),
+        ("30s", "30000", True),
+        ("1min", "60s", True),
+        ("5min", "5MB", False),
+        ("true", "on", True),
+        ("off", "on", False),
+        ("0.5", "0.50", True),
+        ("a, b", "a,b", True),
+        ("4MB", "8MB", False),
+        ("4MB", None, False),
+    ],
+)
+def test_spellings_of_a_setting(one: str, other: str | None, equal: bool) -> None:
+    assert dynamic.same(one, other) is equal
+
+
+def test_settings_that_patroni_dropped_are_named_and_those_that_wait_are_not() -> None:
+    wanted = {"work_mem": "8MB", "no_such": "1", "max_connections": "200", "ok": "on"}
+    have = {"work_mem": "4MB", "no_such": None, "max_connections": "100", "ok": "on"}
+    assert dynamic.unsettled(wanted, have, ["max_connections"]) == {
+        "work_mem": "it is 4MB",
+        "no_such": "the server does not know it",
+    }
+
+
+@pytest.mark.parametrize(
+    ("config", "why"),
+    [
+        ({"ttl": 20, "loop_wait": 10, "retry_timeout": 10}, "10 \\+ 2 \\* 10 > 20"),
+        ({"ttl": 10}, "from 20 on"),
+        ({"retry_timeout": "x"}, "from 3 on"),
+    ],
+)
+def test_times_that_cannot_work_together_are_refused(config: dict[str, Any], why: str) -> None:
+    with pytest.raises(InvalidInput, match=why):
+        dynamic.check(config)
+
+
+def test_the_times_of_the_role_can_work_together() -> None:
+    dynamic.check({"ttl": 20, "loop_wait": 5, "retry_timeout": 7})
