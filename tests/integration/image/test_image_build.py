@@ -41,6 +41,12 @@ def test_labels_tell_what_the_image_is(docker_client: docker.APIClient, test_ima
     assert labels["org.opencontainers.image.base.name"].startswith("debian:")
     assert labels["org.opencontainers.image.source"].startswith("https://")
     assert labels["io.howdah.postgresql.jit"] == "true"
+    assert labels["io.howdah.postgresql.patroni"] == manifest(docker_client, test_image)["versions"]["patroni"]
+    # Where the base came from: its ID, and what a bootstrapped one says of itself.
+    ((name, identity),) = json.loads(labels["io.howdah.inputs"])["bases"].items()
+    base = docker_client.inspect_image(name)
+    assert (name, identity) == (labels["org.opencontainers.image.base.name"], base["Id"])
+    assert (base["Config"]["Labels"] or {}).items() <= labels.items()
 
 
 def test_size_with_jit(docker_client: docker.APIClient, test_image: str) -> None:

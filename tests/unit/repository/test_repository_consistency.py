@@ -40,6 +40,16 @@ def text_files() -> Iterator[tuple[str, str]]:
             yield name, (ROOT / name).read_text(encoding="utf-8")
 
 
+# --- The image -----------------------------------------------------------------------------------
+
+
+def test_labels_of_the_image_are_those_of_the_collection_and_of_the_pinned_packages() -> None:
+    dockerfile = (ROOT / "image/Dockerfile").read_text(encoding="utf-8")
+    pinned = dict(re.findall(r"(?m)^([a-z0-9-]+)==(\S+)", (ROOT / "image/setup/requirements.txt").read_text("utf-8")))
+    assert f'image.revision="{load("galaxy.yml")["version"]}"' in dockerfile
+    assert f'io.howdah.postgresql.patroni="{pinned["patroni"]}"' in dockerfile
+
+
 # --- Errors --------------------------------------------------------------------------------------
 
 
