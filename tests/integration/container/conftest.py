@@ -4,7 +4,10 @@
 """A real engine for the container tests, which leave nothing on it."""
 from __future__ import annotations
 
+import fcntl
 import sys
+import tempfile
+import time
 from pathlib import Path
 from typing import Any, Iterator
 
@@ -43,7 +46,22 @@ def _clear(client: Any) -> None:
 
 
 @pytest.fixture
-def engine() -> Iterator[Any]:
+def alone() -> Iterator[None]:
+    """One test of this folder at a time: they use the same names, and files may run side by side."""
+    with (Path(tempfile.gettempdir()) / "howdah-container-tests.lock").open("w") as lock:
+        for _try in range(3000):
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                time.sleep(0.1)
+        else:
+            raise AssertionError("Another test of containers does not come to an end.")
+        yield
+
+
+@pytest.fixture
+def engine(alone: None) -> Iterator[Any]:
     """The engine's client; what the test makes there is named with PREFIX and removed afterwards."""
     client = connect(params(), Deadline(10))
     client.timeout = 30
