@@ -1,0 +1,197 @@
+# Copyright (c) 2026, the howdah.postgresql authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A whole cluster on one engine, as the playbooks make it: three members of etcd, three of Patroni, a proxy."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, Callable, Sequence
+
+import docker
+import yaml
+
+PREFIX = "howdah-faults-"
+NODES = tuple(f"{PREFIX}n{number}" for number in (1, 2, 3))
+ETCD = tuple(f"{PREFIX}etcd{number}" for number in (1, 2, 3))
+PROXY = f"{PREFIX}proxy"
+# Seconds. Nothing here waits longer: twice what the slowest of the faults needs on a busy machine of two cores.
+PATIENCE = 120.0
+PLAYBOOK_TIMEOUT = 300
+_AGENT_SECONDS = 30
+
+
+def until(condition: Callable[[], Any], what: str, patience: float = PATIENCE) -> Any:
+    """Wait for something true, and return it."""
+    end = time.monotonic() + patience
+    while time.monotonic() < end:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.1)
+    raise AssertionError(f"waited {patience:g} s in vain: {what}")
+
+
+class Cluster:
+    """The cluster, and what can be done to it.
+
+    :param folder: for the inventory and the members' authority.
+    """
+
+    def __init__(self, client: docker.APIClient, folder: Path) -> None:
+        self.client = client
+        self.password = "canary-" + secrets.token_urlsafe(12)
+        self._folder = folder
+        self._ports = dict(zip((PROXY, f"{PROXY}-read", *NODES), _free_ports(2 + len(NODES))))
+
+    # --- Making ----------------------------------------------------------------------------------
+
+    def deploy(self) -> None:
+        """Run the playbook that makes it."""
+        groups = {
+            "etcd": {name: {} for name in ETCD},
+            "postgres": {name: {"patroni_port": self._ports[name]} for name in NODES},
+            "proxy": {PROXY: {"proxy_port": self._ports[PROXY], "proxy_read_port": self._ports[f"{PROXY}-read"]}},
+        }
+        common = {
+            "ansible_connection": "local",
+            "ansible_python_interpreter": sys.executable,
+            "cluster_name": PREFIX.rstrip("-"),
+        }
+        inventory = {"all": {"vars": common, "children": {name: {"hosts": hosts} for name, hosts in groups.items()}}}
+        path = self._folder / "inventory.yml"
+        path.write_text(yaml.safe_dump(inventory), encoding="utf-8")
+        program = str(Path(sys.executable).with_name("ansible-playbook"))
+        done = subprocess.run(
+            [program, "-i", str(path), "howdah.postgresql.site"],
+            env={
+                **os.environ,
+                "PYTHONPATH": "",
+                "POSTGRES_PASSWORD": self.password,
+                "XDG_STATE_HOME": str(self._folder),
+            },
+            cwd=self._folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=PLAYBOOK_TIMEOUT,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout
+
+    def remove(self) -> None:
+        """Leave nothing in the engine."""
+        for entry in self.client.containers(all=True, filters={"name": f"^/{PREFIX}"}):
+            if entry["State"] == "paused":
+                self.client.unpause(entry["Id"])
+            self.client.remove_container(entry["Id"], force=True, v=True)
+        for volume in self.client.volumes(filters={"name": PREFIX})["Volumes"] or ():
+            self.client.remove_volume(volume["Name"], force=True)
+        for network in self.client.networks(names=[PREFIX.rstrip("-")]):
+            self.client.remove_network(network["Id"])
+
+    # --- Asking ----------------------------------------------------------------------------------
+
+    @property
+    def port(self) -> int:
+        """Where the proxy leads to the leader."""
+        return self._ports[PROXY]
+
+    def port_of(self, node: str) -> int:
+        """Where a node itself can be reached."""
+        return self._ports[node]
+
+    def run(self, node: str, words: Sequence[str], stdin: bytes = b"") -> str:
+        """The output of a command in a container."""
+        done = subprocess.run(
+            ["docker", "exec", "-i", node, *words], input=stdin, capture_output=True, timeout=PATIENCE, check=False
+        )
+        return done.stdout.decode()
+
+    def rest(self, node: str, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        """Ask the REST interface of a node; status 0 when nobody answers."""
+        request = {"command": "rest", "method": method, "path": path, "body": body, "timeout": _AGENT_SECONDS}
+        answer = self.run(node, ["/opt/container/bin/agent"], json.dumps(request).encode() + b"\n")
+        try:
+            result = json.loads(answer)["result"]
+            return result["status"], result["body"]
+        except (ValueError, KeyError):
+            return 0, answer
+
+    def running(self, names: Sequence[str]) -> list[str]:
+        """Those of the containers that run and are not frozen."""
+        states = {name: self.client.inspect_container(name)["State"] for name in names}
+        return [name for name in names if states[name]["Running"] and not states[name]["Paused"]]
+
+    def members(self) -> list[dict[str, Any]]:
+        """The members, as any of them tells it; none when nobody answers."""
+        for node in self.running(NODES):
+            status, body = self.rest(node, "GET", "/cluster")
+            if status == 200 and "members" in body:
+                return list(body["members"])
+        return []
+
+    def leader(self) -> str:
+        """The name of the leader; empty without one."""
+        members = self.members()
+        return next((one["name"] for one in members if one["role"] == "leader" and one["state"] == "running"), "")
+
+    def etcd_leader(self) -> str:
+        """The member of etcd that leads."""
+        tls = "/etc/howdah/tls"
+        options = [f"--cacert={tls}/ca.crt", f"--cert={tls}/node.crt", f"--key={tls}/node.key", "--write-out=json"]
+        options.append("--endpoints=https://127.0.0.1:2379")
+        words = ["env", "ETCDCTL_API=3", "etcdctl", *options, "endpoint", "status"]
+        for name in self.running(ETCD):
+            found = json.loads(self.run(name, words) or "[]")
+            if found and found[0]["Status"]["header"]["member_id"] == found[0]["Status"]["leader"]:
+                return name
+        return ""
+
+    def wait_whole(self) -> str:
+        """Wait until all members follow one leader, and the standbys are synchronous where they must be; the leader."""
+
+        def whole() -> str:
+            members = self.members()
+            leaders = [one["name"] for one in members if one["role"] == "leader" and one["state"] == "running"]
+            standby = "quorum_standby" if self.synchronous() else "replica"
+            ready = [one for one in members if one["role"] == standby and one["state"] == "streaming"]
+            return leaders[0] if len(leaders) == 1 and len(ready) == len(NODES) - 1 else ""
+
+        return str(until(whole, "all members follow one leader"))
+
+    def synchronous(self) -> bool:
+        """Whether the cluster is to confirm commits on a standby."""
+        for node in self.running(NODES):
+            status, body = self.rest(node, "GET", "/config")
+            if status == 200:
+                return bool(body.get("synchronous_mode"))
+        return False
+
+    def set_synchronous(self, mode: str | bool) -> None:
+        """Change it, and wait until it holds."""
+        status, body = self.rest(self.wait_whole(), "PATCH", "/config", {"synchronous_mode": mode})
+        assert status == 200, body
+        leader = self.wait_whole()
+        names = ["psql", "-Atc", "SHOW synchronous_standby_names"]
+        until(lambda: bool(self.run(leader, names).strip()) == bool(mode), "the server knows its standbys")
+
+
+def _free_ports(count: int) -> list[int]:
+    """Ports of 127.0.0.1 that nobody uses now."""
+    probes = [socket.socket() for _ in range(count)]
+    try:
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
