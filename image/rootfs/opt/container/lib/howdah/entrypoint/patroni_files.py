@@ -153,7 +153,11 @@ def _dynamic(node: Node) -> dict[str, Any]:
         "postgresql": {
             "use_slots": True,
             "use_pg_rewind": True,
-            "parameters": {"shared_preload_libraries": config.preload(node.libraries, None)},
+            "parameters": {
+                "shared_preload_libraries": config.preload(node.libraries, None),
+                # A standby that finds its new leader not ready yet: after 5 s, the default, commits would still hang.
+                "wal_retrieve_retry_interval": "500ms",
+            },
         },
     }
 
