@@ -102,6 +102,8 @@ def work(
     outcomes = [Outcome(wish) for wish in wishes]
     doors = _Doors(lambda: look(params, deadline), lambda: connect(params, deadline))
     workers = [_Worker(doors, outcome, deadline) for outcome in outcomes]
+    if not workers:
+        return outcomes
     if len(workers) == 1:  # in the main thread, where an interrupt arrives
         workers[0].decide()
         if not check_mode:
