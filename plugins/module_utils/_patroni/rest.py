@@ -134,5 +134,3 @@ class Rest:
 
 def _text(body: Any) -> str:
     return (body if isinstance(body, str) else str(body)).strip()[:500] or "no reason given"
-
-

@@ -187,7 +187,7 @@ class Cluster:
 
 def _free_ports(count: int) -> list[int]:
     """Ports of 127.0.0.1 that nobody uses now."""
-    probes = [socket.socket() for _ in range(count)]
+    probes = [socket.socket() for _turn in range(count)]
     try:
         for probe in probes:
             probe.bind(("127.0.0.1", 0))

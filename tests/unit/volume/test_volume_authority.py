@@ -11,7 +11,7 @@ import pytest
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.errors import AuthorityFailed, InvalidInput
 from ansible_collections.howdah.postgresql.plugins.plugin_utils._authority import Authority, digest, pair_of
 
-NAMES = ["127.0.0.1", "localhost", "pg1"]
+NAMES = ("127.0.0.1", "localhost", "pg1")
 
 
 @pytest.fixture(scope="module")
@@ -51,14 +51,20 @@ def test_a_key_of_another_authority_is_refused(tmp_path: Path, authority: Author
 def test_reasons_to_renew(authority: Authority) -> None:
     issued = authority.issue("pg1", NAMES, 90)
 
-    def why(names: list[str] = NAMES, before: int = 60, certificate: str | None = issued.certificate, fits: bool = True,
-            name: str = "pg1", of: Authority = authority) -> str:
+    def why(
+        names: tuple[str, ...] = NAMES,
+        before: int = 60,
+        certificate: str | None = issued.certificate,
+        fits: bool = True,
+        name: str = "pg1",
+        of: Authority = authority,
+    ) -> str:
         return of.why_renew(name, names, before, certificate, fits)
 
     assert why() == ""
     assert why(certificate=None) == "there is none"
     assert why(fits=False) == "its key is missing or another one's"
-    assert why(names=[*NAMES, "db.example.com"]) == "its names are others"
+    assert why(names=(*NAMES, "db.example.com")) == "its names are others"
     assert why(name="pg2") == "its names are others"
     assert why(before=91) == "it ends in 89 days"
     assert "authority" in why(of=Authority.create("unit"))
