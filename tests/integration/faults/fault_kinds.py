@@ -26,12 +26,14 @@ class Fault:
 
     :param title: for the table.
     :param limit: the longest gap that is aimed at, in seconds; None without an aim.
-    :param inflict: does it; given the number of repetitions, where that makes sense.
+    :param inflict: does it; given how much of it is wanted.
+    :param brief: whether it is part of `bin/test`, and not of `bin/test full` alone.
     """
 
     title: str
     limit: float | None
     inflict: Callable[[Cluster, Writer, Effort], None]
+    brief: bool = True
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,7 @@ def _kill_container(cluster: Cluster, writer: Writer, _effort: Effort) -> None:
 def _kill_server(cluster: Cluster, _writer: Writer, _effort: Effort) -> None:
     leader = cluster.leader()
     running = _postmaster(cluster, leader)
-    cluster.run(leader, ["kill", "-KILL", running])
+    cluster.run(leader, ["sh", "-c", f"kill -KILL {running}"])  # a program of that name is not in the image
     until(lambda: _postmaster(cluster, leader) not in ("", running), "Patroni starts another server")
 
 
@@ -203,9 +205,17 @@ def _stop_each(cluster: Cluster, writer: Writer, _effort: Effort) -> None:
 def _switch(cluster: Cluster, writer: Writer, effort: Effort) -> None:
     for _turn in range(effort.switchovers):
         leader = cluster.wait_whole()
+        status, said = cluster.rest(leader, "POST", "/switchover", {"leader": leader})
+        assert status == 200, said
+        _goes_on(writer)
+        assert cluster.leader() not in ("", leader)
+
+
+def _switch_to(cluster: Cluster, writer: Writer, effort: Effort) -> None:
+    for _turn in range(effort.switchovers):
+        leader = cluster.wait_whole()
         candidate = next(name for name in NODES if name != leader)
-        body = {"leader": leader, "candidate": candidate}
-        status, said = cluster.rest(leader, "POST", "/switchover", body)
+        status, said = cluster.rest(leader, "POST", "/switchover", {"leader": leader, "candidate": candidate})
         assert status == 200, said
         _goes_on(writer)
         assert cluster.leader() == candidate
@@ -227,5 +237,6 @@ FAULTS = {
     "etcd-leader": Fault("the leader of etcd killed", None, _kill_etcd_leader),
     "etcd": Fault("all of etcd stopped", None, _stop_etcd),
     "stop": Fault("`docker stop` of each node in turn", None, _stop_each),
-    "switchover": Fault("planned switchovers in a row", 1.5, _switch),
+    "switchover": Fault("planned switchovers in a row, to whom Patroni chooses", 1.5, _switch),
+    "switchover-to": Fault("planned switchovers in a row, to a named member", None, _switch_to, brief=False),
 }

@@ -20,11 +20,11 @@ ROUNDS = int(os.environ.get("HOWDAH_FAULT_ROUNDS", "5"))
 
 @pytest.mark.full
 def test_the_table_of_faults(cluster: Cluster) -> None:
-    found: dict[str, dict[str, list[Suffered]]] = {}
-    for title, mode in (("synchronous", "quorum"), ("asynchronous", False)):
-        cluster.set_synchronous(mode)
-        found[title] = {kind: [] for kind in FAULTS}
-        for _round in range(ROUNDS):
+    modes = {"synchronous": "quorum", "asynchronous": False}
+    found: dict[str, dict[str, list[Suffered]]] = {title: {kind: [] for kind in FAULTS} for title in modes}
+    for _round in range(ROUNDS):
+        for title, mode in modes.items():
+            cluster.set_synchronous(mode)
             for kind, fault in FAULTS.items():
                 found[title][kind].append(suffer(cluster, fault, EFFORT))
                 PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8"), found), encoding="utf-8")
