@@ -25,6 +25,8 @@ from .judge import Judge, Sight, Verdict
 from .rest import Rest
 
 _PAUSE = 0.3
+# With less time left nobody is asked any more: a limit hit in a question would hide what is lacking.
+_LAST_ASK_SECONDS = 1.0
 # Patroni repeats itself in each of its loops, a few seconds long; what is older is over.
 _RECENT_SECONDS = 15
 _LINES = 100
@@ -57,7 +59,7 @@ def wait(
         verdict = judge.look(sights, deadline.elapsed())
         if verdict is not None:
             raise _failure(verdict)
-        if deadline.left() <= _PAUSE:
+        if deadline.left() <= _LAST_ASK_SECONDS + _PAUSE:
             raise DeadlineExceeded(
                 f"The time limit of {deadline.seconds:g} s was reached while waiting for the cluster:"
                 f" {'; '.join(lacking)}.",
