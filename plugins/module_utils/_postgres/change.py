@@ -33,6 +33,9 @@ from .verifier import new_verifier
 # Of what is left when committing, the share in which a lost answer can still be settled.
 _SETTLE_SHARE = 0.25
 _POLL_SECONDS = 0.02
+# Of several runs at once one gets through each time, so each comes to its turn.
+_ATTEMPTS = 8
+_PAUSE_SECONDS = 0.02
 
 
 def apply(run: Run, decisions: Sequence[tuple[Wish, Decision, int]], check: bool, outcome: Outcome) -> None:
@@ -85,12 +88,14 @@ class _Writer:
 
     def write(self, wish: Wish, decision: Decision) -> Decision:
         """Set the password; what was done may be nothing, when another run has been faster."""
-        try:
-            return self._write(wish, decision)
-        except ConcurrentChange:
-            # Advisory locks are per database, roles are not; and others do not know our lock.
-            reading.end(self._run.session, "ROLLBACK", self._deadline)
-            return self._write(wish, decision)
+        for attempt in range(1, _ATTEMPTS):
+            try:
+                return self._write(wish, decision)
+            except ConcurrentChange:
+                # Advisory locks are per database, roles are not; and others do not know our lock.
+                reading.end(self._run.session, "ROLLBACK", self._deadline)
+                time.sleep(min(attempt * _PAUSE_SECONDS, self._deadline.left()))
+        return self._write(wish, decision)
 
     def _write(self, wish: Wish, decision: Decision) -> Decision:
         deadline = self._deadline
