@@ -4,9 +4,7 @@
 """A real engine for the container tests, which leave nothing on it."""
 from __future__ import annotations
 
-import fcntl
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any, Iterator
@@ -18,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "unit" / "container"))
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker.client import connect
 from container_options import params
+from turns import turn
 
 PREFIX = "howdah-container-"
 
@@ -47,16 +46,8 @@ def _clear(client: Any) -> None:
 
 @pytest.fixture
 def alone() -> Iterator[None]:
-    """One test of this folder at a time: they use the same names, and files may run side by side."""
-    with (Path(tempfile.gettempdir()) / "howdah-container-tests.lock").open("w") as lock:
-        for _try in range(3000):
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                time.sleep(0.1)
-        else:
-            raise AssertionError("Another test of containers does not come to an end.")
+    """One test of this folder at a time."""
+    with turn("container"):
         yield
 
 

@@ -17,6 +17,7 @@ from typing import Any, Callable, Iterator
 import docker
 import pytest
 import yaml
+from turns import turn
 
 NODE = "howdah-product-node"
 VOLUME = f"{NODE}-data"
@@ -75,6 +76,13 @@ def recap(output: str) -> dict[str, int]:
     lines = [line for line in output.splitlines() if line.startswith(NODE) and "ok=" in line]
     assert lines, output
     return {key: int(value) for key, value in (part.split("=") for part in lines[-1].split(":", 1)[1].split())}
+
+
+@pytest.fixture(autouse=True)
+def _alone() -> Iterator[None]:
+    """One test of this folder at a time."""
+    with turn("product"):
+        yield
 
 
 @pytest.fixture
