@@ -75,7 +75,8 @@ def quickstart(tmp_path: Path, docker_client: docker.APIClient, test_image: str)
 def test_up_again_and_down(quickstart: Quickstart, docker_client: docker.APIClient) -> None:
     first = quickstart.run()
     assert re.search(r"runs in the cluster .*; the login through the proxy took \d+ ms", first)
-    assert len(re.findall(rf"^{NAME}-pg\d +(?:leader|quorum standby|replica) +(?:running|streaming) ", first, re.MULTILINE)) == 3
+    serving = rf"^{NAME}-pg\d +(?:leader|quorum standby|replica) +(?:running|streaming) "
+    assert len(re.findall(serving, first, re.MULTILINE)) == 3
     assert not re.findall(r" changed=[1-9]", quickstart.run())
 
     lines = quickstart.credentials.read_text().splitlines()
