@@ -93,7 +93,8 @@ def test_the_verifier_is_in_the_catalog_alone(server, role, ansible, login, leak
 @pytest.mark.parametrize("view", ["pg_stat_statements", "pg_stat_monitor"])
 def test_the_scans_look_into_statistics(server, role, leaks, view):
     """What the two tests above did not find is found when it is there."""
-    if not server.sql("SELECT 1 FROM pg_extension WHERE extname = %s", (view,)):
+    # The other one is in every image: without it this test fails.
+    if view == "pg_stat_monitor" and not server.sql("SELECT 1 FROM pg_extension WHERE extname = %s", (view,)):
         pytest.skip(
             f"the image under test has no {view}, so what it keeps was not looked at: build an image with its package"
             " (docs/image.md), and name it in HOWDAH_TEST_IMAGE"
