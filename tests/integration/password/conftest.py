@@ -23,6 +23,8 @@ from ansible_collections.howdah.postgresql.plugins.module_utils._postgres.scram 
 from ansible_collections.howdah.postgresql.plugins.module_utils._postgres.target import Target
 
 START_SECONDS = 60
+# How long a line may take from the server into the engine's log.
+LOG_SECONDS = 10
 STANDBY_PORT = 5433
 STANDBY_DATA = "/tmp/howdah-password-standby"
 # Late enough for a loaded machine, early enough to see whatever is not bounded.
@@ -97,6 +99,16 @@ class Server:
     def logs(self):
         """All that the container has written."""
         return self.client.logs(self.container).decode("utf-8", "replace")
+
+    def marked_log(self):
+        """A mark, and the log once it has the mark: what the server writes is not in the engine's log at once."""
+        mark = f"mark {secrets.token_hex(8)}"
+        self.sql(f"SELECT '{mark}'")
+        until = time.monotonic() + LOG_SECONDS
+        while mark not in (log := self.logs()):
+            assert time.monotonic() < until, f"{mark!r} is not in the log after {LOG_SECONDS} s"
+            time.sleep(0.05)
+        return mark, log
 
 
 def _wait_for_login(server):
@@ -198,9 +210,15 @@ def change(server):
 
 @pytest.fixture
 def statements(server):
-    """The statements that the server got since the fixture was set up, one text."""
-    seen = len(server.logs())
-    return lambda: server.logs()[seen:]
+    """What the server has logged since the fixture was set up, or since the last call, one text."""
+    last, _log = server.marked_log()
+
+    def since():
+        nonlocal last
+        first, (last, log) = last, server.marked_log()
+        return log.rpartition(first)[2].rpartition(last)[0]
+
+    return since
 
 
 @pytest.fixture

@@ -47,19 +47,17 @@ def test_unchanged_needs_no_right_to_write(server, role, change):
 @pytest.mark.parametrize("check", [False, True])
 def test_unchanged_sends_no_write(server, role, change, statements, check):
     change(role, "secret")
-    server.sql("SELECT 'mark the log'")
+    assert "COMMIT" in statements()  # the log does log
     change(role, "secret", check=check)
     _assert_only_reads(statements())
 
 
-def _assert_only_reads(log):
-    sent = log.split("mark the log")[-1]
+def _assert_only_reads(sent):
     assert "BEGIN READ ONLY" in sent
     assert "ALTER" not in sent and "advisory" not in sent and "BEGIN" not in sent.replace("BEGIN READ ONLY", "")
 
 
 def test_check_mode_sends_no_write_and_tells_the_same(server, role, change, statements):
-    server.sql("SELECT 'mark the log'")
     planned = change(role, "secret", check=True)
     _assert_only_reads(statements())
     assert server.stored(role) is None
@@ -121,7 +119,7 @@ def test_a_verifier_that_occupies_the_server_is_refused(server, role, change, wi
         change(role, verifier=costly, timeout=2)
 
 
-def test_many_roles_in_one_connection(server, statements):
+def test_many_roles_in_one_connection(server):
     names = [f"many_{index}" for index in range(10)]
     server.sql("; ".join(f"CREATE ROLE {name} LOGIN" for name in names))
     try:

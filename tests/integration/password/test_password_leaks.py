@@ -112,6 +112,7 @@ def test_in_the_server(leaks, server, role):
             with scan.sample(server.sql):
                 pass
             scan.database(server.sql)
+        server.marked_log()
         scan.container(server.client, server.container)
     places = scan.places()
     assert {"container logs", "pg_stat_activity", "pg_stat_statements"} <= set(places)
