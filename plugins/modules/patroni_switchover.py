@@ -11,7 +11,7 @@ version_added: 1.0.0
 author: ["howdah.postgresql authors (@howdah)"]
 description:
   - Hands the leadership over to a replica, in an orderly way, and waits until the cluster is whole again.
-  - Check mode tells from whom to whom.
+  - Check mode tells from whom to whom; where Patroni is to choose, to which ones it may go.
 extends_documentation_fragment:
   - howdah.postgresql.attributes
   - howdah.postgresql.attributes.patroni
@@ -28,9 +28,10 @@ attributes:
 options:
   candidate:
     description:
-      - Name of the member that is to lead. By default a replica that is synchronous (when any is), and of these one
-        that waits
-        for no restart and lags least.
+      - Name of the member that is to lead. By default Patroni takes any that may, of the synchronous ones where there
+        are such, but none that waits for a restart as long as there is another one.
+      - Without a name it is faster. To a named one, the other members let two seconds pass before they follow it, and
+        where commits wait for them, writing takes that much longer to go on.
     type: str
   leader:
     description: Name of the member that must be leading now; otherwise nothing is done, and the task fails.
@@ -61,6 +62,10 @@ actions:
   type: list
   elements: str
   sample: ["hand the leadership over to pg2: from pg1"]
+previous:
+  description: Who led before.
+  returned: when the leadership was handed over, or would be in check mode
+  type: str
 seconds:
   description: Seconds until the new leader was there, and until the cluster was whole.
   returned: when the leadership was handed over
@@ -158,11 +163,14 @@ def main() -> None:
     def body(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
         patroni = rest.Rest(params, deadline)
         cluster = patroni.cluster()
-        chosen = model.choose(cluster, params["candidate"], params["leader"])
-        report.plan(steps.switchover_plan(chosen))
-        if chosen is not None and not module.check_mode:
-            cluster, seconds = steps.switchover(patroni, cluster, *chosen, deadline)
-            report.add(seconds=seconds)
+        handover = model.choose(cluster, params["candidate"], params["leader"])
+        report.plan(steps.switchover_plan(handover))
+        if handover is not None:
+            report.add(previous=handover.leader.name)
+            if not module.check_mode:
+                cluster, leads, seconds = steps.switchover(patroni, cluster, handover, deadline)
+                report.plan(steps.switchover_plan(handover, leads))
+                report.add(seconds=seconds)
         report.add(**cluster.told())
 
     run(module, body)

@@ -160,10 +160,33 @@ def not_ready(cluster: Cluster, expected: Sequence[str]) -> list[str]:
 # --- Switchover ----------------------------------------------------------------------------------
 
 
-def choose(cluster: Cluster, candidate: str | None, leader: str | None = None) -> tuple[Member, Member] | None:
+@dataclass(frozen=True)
+class Handover:
+    """From whom to whom the leadership is to go.
+
+    :param fit: who may take over, the best one first.
+    :param named: whether Patroni is to be told whom. Otherwise it takes the one of them that is first, which is faster:
+        to a named one, all the others let two seconds pass before they follow it.
+    """
+
+    leader: Member
+    fit: tuple[Member, ...]
+    named: bool
+
+    @property
+    def to(self) -> str:
+        """Who will lead, as far as that is known beforehand."""
+        return self.fit[0].name if self.named else " or ".join(member.name for member in self.fit)
+
+    def request(self) -> dict[str, str]:
+        """The body of the request."""
+        return {"leader": self.leader.name, **({"candidate": self.fit[0].name} if self.named else {})}
+
+
+def choose(cluster: Cluster, candidate: str | None, leader: str | None = None) -> Handover | None:
     """From whom to whom the leadership is to go; None when the candidate has it already.
 
-    :param candidate: the wanted one; without it the synchronous replica that lags least.
+    :param candidate: the wanted one; without it any that may take over.
     :param leader: the one that is expected to lead; without it whoever does.
     :raises InvalidInput: when there is no member of that name.
     :raises PatroniRefused: when the candidate cannot lead, or another one leads than expected.
@@ -184,12 +207,15 @@ def choose(cluster: Cluster, candidate: str | None, leader: str | None = None) -
         why = _unfit(cluster, wanted)
         if why:
             raise PatroniRefused(f"{wanted.name} cannot take over: {why}.", member=wanted.name)
-        return current, wanted
+        return Handover(current, (wanted,), True)
     fit = [member for member in cluster.members if member != current and not _unfit(cluster, member)]
     if not fit:
         whys = "; ".join(f"{member.name}: {_unfit(cluster, member)}" for member in cluster.members if member != current)
         raise PatroniRefused(f"No member of {cluster.scope} can take over ({whys or 'there is no other one'}).")
-    return current, min(fit, key=_preference)
+    # Patroni does not look at whether one waits for a restart.
+    differ = len({member.pending_restart for member in fit}) > 1
+    ordered = tuple(sorted(fit, key=_preference))
+    return Handover(current, ordered[:1] if differ else ordered, differ)
 
 
 def _preference(member: Member) -> tuple[bool, int, int, str]:
@@ -218,7 +244,7 @@ class Step:
 
     verb: str
     member: Member
-    to: Member | None = None
+    handover: Handover | None = None
 
 
 def next_restart(cluster: Cluster, names: frozenset[str]) -> Step | None:
@@ -235,8 +261,8 @@ def next_restart(cluster: Cluster, names: frozenset[str]) -> Step | None:
             chosen = choose(cluster, None)
         except PatroniRefused:
             return Step("restart", member)  # alone, or nobody is fit
-        if chosen is None or chosen[1].pending_restart:
+        if chosen is None or chosen.fit[0].pending_restart:
             # A smaller max_connections and the like: the replicas can have it only after the leader.
             return Step("restart", member)
-        return Step("switchover", member, chosen[1])
+        return Step("switchover", member, chosen)
     return None

@@ -12,7 +12,7 @@ from typing import Callable, Sequence
 from .._core.deadline import Deadline
 from .._core.errors import PatroniRefused
 from .._core.plan import Action, Plan
-from .cluster import Cluster, Member, next_restart
+from .cluster import Cluster, Handover, Member, next_restart
 from .rest import Rest
 
 # Patroni itself answers after the handover, at the latest after its ttl.
@@ -22,34 +22,39 @@ _RESTART_SECONDS = 300.0
 _MOST_ROUNDS = 3
 
 
-def switchover_plan(chosen: tuple[Member, Member] | None) -> Plan:
-    """The one step, or none."""
-    if chosen is None:
+def switchover_plan(handover: Handover | None, leads: str | None = None) -> Plan:
+    """The one step, or none.
+
+    :param leads: who has become the leader, once that is known.
+    """
+    if handover is None:
         return Plan()
-    leader, candidate = chosen
-    action = Action("hand the leadership over to", candidate.name, f"from {leader.name}")
-    return Plan((action,), {"leader": leader.name}, {"leader": candidate.name})
+    to = leads or handover.to
+    action = Action("hand the leadership over to", to, f"from {handover.leader.name}")
+    return Plan((action,), {"leader": handover.leader.name}, {"leader": to})
 
 
 def switchover(
-    rest: Rest, cluster: Cluster, leader: Member, candidate: Member, deadline: Deadline
-) -> tuple[Cluster, dict[str, float]]:
+    rest: Rest, cluster: Cluster, handover: Handover, deadline: Deadline
+) -> tuple[Cluster, str, dict[str, float]]:
     """Hand over, and wait until the cluster is whole again.
 
-    :return: the cluster afterwards; seconds until there was the new leader, and until all members were back.
-    :raises PatroniRefused: when Patroni does not do it, or somebody else leads afterwards.
+    :return: the cluster afterwards; who leads it; seconds until there was the new leader, and until all members were
+        back.
+    :raises PatroniRefused: when Patroni does not do it, or somebody else leads afterwards than should.
     """
     start = deadline.elapsed()
-    body = {"leader": leader.name, "candidate": candidate.name}
-    rest.must("POST", "/switchover", leader.rest, body, _HANDOVER_SECONDS, f"hand over to {candidate.name}")
+    rest.must(
+        "POST", "/switchover", handover.leader.rest, handover.request(), _HANDOVER_SECONDS,
+        f"hand over to {handover.to}",
+    )  # fmt: skip
     handed = deadline.elapsed() - start
     everybody = [member.name for member in cluster.members]
     seen = rest.settle(everybody, deadline, "waiting for the cluster to be whole again")
-    if seen.leader is None or seen.leader.name != candidate.name:
-        raise PatroniRefused(
-            f"After the switchover {seen.leader.name if seen.leader else 'nobody'} leads, not {candidate.name}."
-        )
-    return seen, {"leader": round(handed, 2), "whole": round(deadline.elapsed() - start, 2)}
+    leads = seen.need_leader().name
+    if leads not in {member.name for member in handover.fit}:
+        raise PatroniRefused(f"After the switchover {leads} leads, not {handover.to}.")
+    return seen, leads, {"leader": round(handed, 2), "whole": round(deadline.elapsed() - start, 2)}
 
 
 def restart_plan(due: Sequence[Member]) -> Plan:
@@ -79,9 +84,9 @@ def rolling_restart(
         step = next_restart(cluster, frozenset(names))
         if step is None:
             break
-        if step.verb == "switchover" and step.to is not None:
-            cluster, _seconds = switchover(rest, cluster, step.member, step.to, deadline)
-            note(f"switchover from {step.member.name} to {step.to.name}")
+        if step.verb == "switchover" and step.handover is not None:
+            cluster, leads, _seconds = switchover(rest, cluster, step.handover, deadline)
+            note(f"switchover from {step.member.name} to {leads}")
             continue
         body = {"restart_pending": True} if pending else {}
         doing = f"restart {step.member.name}"

@@ -42,10 +42,12 @@ class Effort:
 
     :param outage: seconds that etcd is away.
     :param switchovers: how many in a row.
+    :param named: how many in a row to a named member.
     """
 
     outage: float
     switchovers: int
+    named: int = 3
 
 
 @dataclass(frozen=True)
@@ -212,7 +214,7 @@ def _switch(cluster: Cluster, writer: Writer, effort: Effort) -> None:
 
 
 def _switch_to(cluster: Cluster, writer: Writer, effort: Effort) -> None:
-    for _turn in range(effort.switchovers):
+    for _turn in range(effort.named):
         leader = cluster.wait_whole()
         candidate = next(name for name in NODES if name != leader)
         status, said = cluster.rest(leader, "POST", "/switchover", {"leader": leader, "candidate": candidate})

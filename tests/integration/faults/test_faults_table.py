@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from fault_kinds import FAULTS, Effort, Suffered, suffer
 from fault_table import with_table
 
 PAGE = Path(__file__).parents[3] / "docs/faults.md"
-EFFORT = Effort(outage=60.0, switchovers=20)
+EFFORT = Effort(outage=60.0, switchovers=20, named=5)
 ROUNDS = int(os.environ.get("HOWDAH_FAULT_ROUNDS", "5"))
 
 
@@ -26,7 +27,10 @@ def test_the_table_of_faults(cluster: Cluster) -> None:
         for title, mode in modes.items():
             cluster.set_synchronous(mode)
             for kind, fault in FAULTS.items():
+                start = time.monotonic()
                 found[title][kind].append(suffer(cluster, fault, EFFORT))
+                took, gap = time.monotonic() - start, found[title][kind][-1].gap
+                print(f"{kind}, {title}: longest gap {gap:.2f} s; all of it took {took:.0f} s", flush=True)
                 PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8"), found), encoding="utf-8")
     synchronous = found["synchronous"]
     assert {kind: [one.verdict.lost for one in runs] for kind, runs in synchronous.items() if _lost(runs)} == {}

@@ -20,6 +20,7 @@ from ansible_collections.howdah.postgresql.plugins.module_utils._patroni.cluster
     not_ready,
     parse,
 )
+from ansible_collections.howdah.postgresql.plugins.module_utils._patroni.steps import switchover_plan
 
 
 def member(name: str, role: str = "quorum_standby", state: str = "streaming", **more: Any) -> dict[str, Any]:
@@ -53,7 +54,21 @@ def test_the_synchronous_one_that_lags_least_takes_over() -> None:
     chosen = choose(
         cluster(LEADER, member("pg2", "replica", lag=0), member("pg3", lag=5), member("pg4", lag="unknown")), None
     )
-    assert chosen is not None and (chosen[0].name, chosen[1].name) == ("pg1", "pg3")
+    assert chosen is not None and (chosen.leader.name, chosen.to) == ("pg1", "pg3 or pg4")
+    assert chosen.request() == {"leader": "pg1"}  # Patroni knows better than an answer of a moment ago
+
+
+def test_who_waits_for_no_restart_is_named() -> None:
+    chosen = choose(cluster(LEADER, member("pg2", lag=0, pending_restart=True), member("pg3", lag=5)), None)
+    assert chosen is not None and chosen.to == "pg3"
+    assert chosen.request() == {"leader": "pg1", "candidate": "pg3"}
+
+
+def test_what_is_told_of_a_handover() -> None:
+    chosen = choose(cluster(LEADER, member("pg2"), member("pg3")), None)
+    assert switchover_plan(chosen).result()["actions"] == ["hand the leadership over to pg2 or pg3: from pg1"]
+    assert switchover_plan(chosen, "pg3").result()["actions"] == ["hand the leadership over to pg3: from pg1"]
+    assert switchover_plan(choose(cluster(LEADER, member("pg2")), "pg1")).result()["changed"] is False
 
 
 def test_who_leads_already_needs_nothing() -> None:
@@ -84,7 +99,7 @@ def test_a_candidate_that_does_not_exist() -> None:
 def step(seen: Cluster, *names: str) -> str:
     found = next_restart(seen, frozenset(names))
     assert found is not None
-    return f"{found.verb} {found.member.name}" + (f" to {found.to.name}" if found.to else "")
+    return f"{found.verb} {found.member.name}" + (f" to {found.handover.to}" if found.handover else "")
 
 
 def test_replicas_are_restarted_first_and_the_leader_hands_over() -> None:
@@ -93,7 +108,7 @@ def test_replicas_are_restarted_first_and_the_leader_hands_over() -> None:
     everybody = cluster(leader, member("pg2", **waiting), member("pg3", **waiting))
     assert step(everybody, "pg1", "pg2", "pg3") == "restart pg2"
     assert step(cluster(leader, member("pg2"), member("pg3", **waiting)), "pg1", "pg3") == "restart pg3"
-    assert step(cluster(leader, member("pg2"), member("pg3")), "pg1") == "switchover pg1 to pg2"
+    assert step(cluster(leader, member("pg2"), member("pg3")), "pg1") == "switchover pg1 to pg2 or pg3"
     assert next_restart(cluster(leader, member("pg2")), frozenset()) is None
 
 
