@@ -144,7 +144,7 @@ def wait_until_gone(needle: str) -> None:
 
 
 class Registry(http.server.ThreadingHTTPServer):
-    """A registry on this machine that holds one image: made of nothing but one file, or pushed.
+    """A registry on this machine that holds images: one made of nothing but one file, and those pushed.
 
     :param listener: where to serve; None for a port of this machine.
     :param blobs: what it holds; None for nothing.
@@ -171,13 +171,14 @@ class Registry(http.server.ThreadingHTTPServer):
         diff_id = "sha256:" + hashlib.sha256(layer.getvalue()).hexdigest()
         system = {"type": "layers", "diff_ids": [diff_id]}
         config = {"architecture": "amd64", "os": "linux", "config": {}, "rootfs": system}
-        self.blobs["manifest"] = json.dumps({
+        manifest = json.dumps({
             "schemaVersion": 2,
             "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
             "config": self._blob("application/vnd.docker.container.image.v1+json", json.dumps(config).encode()),
             "layers": [self._blob("application/vnd.docker.image.rootfs.diff.tar.gzip", packed)],
         }).encode()
-        self._blob("", self.blobs["manifest"])
+        self._blob("", manifest)
+        self.blobs[f"/v2/{self.image.partition('/')[2].replace(':', '/manifests/')}"] = manifest
 
     def _blob(self, kind: str, content: bytes) -> dict[str, Any]:
         digest = "sha256:" + hashlib.sha256(content).hexdigest()
@@ -192,7 +193,8 @@ class RegistryHandler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         name = self.path.rpartition("/")[2]
-        content = b"{}" if self.path == "/v2/" else self.server.blobs.get(name if ":" in name else "manifest")
+        # By digest, or the manifest of a tag.
+        content = b"{}" if self.path == "/v2/" else self.server.blobs.get(name if ":" in name else self.path)
         self.send_response(404 if content is None else 200)
         is_manifest = "/manifests/" in self.path
         kind = "application/vnd.docker.distribution.manifest.v2+json" if is_manifest else "application/octet-stream"
@@ -218,7 +220,7 @@ class RegistryHandler(http.server.BaseHTTPRequestHandler):
         digest = urllib.parse.unquote(digest) or "sha256:" + hashlib.sha256(content).hexdigest()
         self.server.blobs[digest] = content
         if "/manifests/" in path:
-            self.server.blobs["manifest"] = content
+            self.server.blobs[path] = content
         self._answer(201, **{"Docker-Content-Digest": digest})
 
     def _answer(self, status: int, **headers: str) -> None:

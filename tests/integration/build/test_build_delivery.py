@@ -23,7 +23,10 @@ from second_engine import SecondEngine
 ROOT = Path(__file__).resolve().parents[3]
 HERE = Path(__file__).parent
 # In place of the real one: what the role does is the same for any.
-DOCKERFILE = "FROM scratch AS runtime\nARG SUITE\nCOPY image/hello /\nLABEL howdah.test=delivery\n"
+DOCKERFILE = "".join(
+    f"FROM scratch AS {stage}\nARG SUITE\nCOPY image/hello /{stage}\nLABEL howdah.test=delivery\n"
+    for stage in ("etcd", "runtime")
+)
 
 
 class Machines:
@@ -32,7 +35,10 @@ class Machines:
     def __init__(self, folder: Path, second: SecondEngine) -> None:
         self.folder = folder
         self.name = f"howdah-build-delivery-{secrets.token_hex(4)}:1"
-        self.variables: dict[str, Any] = {"image_name": self.name, "image_archives": f"{folder}/archives"}
+        self.etcd = self.name.replace("delivery", "delivery-etcd")
+        self.variables: dict[str, Any] = {
+            "image_name": self.name, "image_etcd_name": self.etcd, "image_archives": f"{folder}/archives"
+        }  # fmt: skip
         collection = folder / "tree/ansible_collections/howdah/postgresql"
         collection.mkdir(parents=True)
         for name in ("plugins", "meta", "galaxy.yml"):
@@ -42,14 +48,18 @@ class Machines:
         self.image.mkdir()
         (self.image / "Dockerfile").write_text(DOCKERFILE)
         (self.image / "hello").write_text("one")
-        hosts = {"first": {}, "second": {"docker_host": second.url}}
+        # `twin` is a further node on the first engine.
+        hosts: dict[str, Any] = {"first": {}, "twin": {}, "second": {"docker_host": second.url}}
         (folder / "inventory.json").write_text(json.dumps({"all": {
             "hosts": hosts,
+            "children": {"etcd": {"hosts": {"second": {}}}},
             "vars": {"ansible_connection": "local", "ansible_python_interpreter": sys.executable},
         }}))  # fmt: skip
+        told = "told={{ image_built | default('nothing') | to_json }}"
         (folder / "play.json").write_text(json.dumps([{
-            "hosts": "all", "gather_facts": False, "roles": ["howdah.postgresql.image"],
-            "post_tasks": [{"name": "Tell", "howdah.postgresql.show": {"text": "told={{ image_built | to_json }}"}}],
+            "hosts": "all", "gather_facts": False, "serial": "{{ batch | default(0) }}",
+            "roles": ["howdah.postgresql.image"],
+            "post_tasks": [{"name": "Tell", "howdah.postgresql.show": {"text": told}}],
         }]))  # fmt: skip
 
     def play(self, *arguments: str) -> tuple[str, int]:
@@ -88,55 +98,70 @@ def machines(tmp_path: Path, engine: docker.APIClient, second: SecondEngine) -> 
             client.remove_image(image["Id"], force=True)
 
 
-def ids(machines: Machines, *clients: docker.APIClient) -> list[str]:
-    return [client.inspect_image(machines.name)["Id"] for client in clients]
+def ids(machines: Machines, *clients: docker.APIClient) -> list[list[str]]:
+    """By engine, the IDs of both images."""
+    return [[client.inspect_image(name)["Id"] for name in (machines.name, machines.etcd)] for client in clients]
 
 
-def test_one_engine_builds_and_the_other_is_given_the_image(
+def test_one_engine_builds_and_the_other_is_given_the_images(
     machines: Machines, engine: docker.APIClient, second: SecondEngine
 ) -> None:
     other = second.client()
-    assert machines.changes("--check") == {"first": 2, "second": 1}  # build and save; load
-    assert not other.images(machines.name)
-    assert machines.changes() == {"first": 2, "second": 1}
-    first_id, second_id = ids(machines, engine, other)
-    assert first_id == second_id
-    assert machines.changes() == {"first": 0, "second": 0}
-    assert len(list((machines.folder / "archives").iterdir())) == 2  # the archive, and what tells of it
+    built = {"first": 4, "twin": 0, "second": 2}  # build and save both; load both
+    assert machines.changes("--check") == built
+    assert not other.images(machines.name) and not other.images(machines.etcd)
+    assert machines.changes() == built
+    first, given = ids(machines, engine, other)
+    assert first == given
+    assert machines.changes() == {"first": 0, "twin": 0, "second": 0}
+    assert len(list((machines.folder / "archives").iterdir())) == 4  # the archives, and what tells of them
 
     (machines.image / "hello").write_text("two")
-    assert machines.changes() == {"first": 2, "second": 1}
-    assert ids(machines, engine, other) != [first_id, second_id]
-    assert len(set(ids(machines, engine, other))) == 1
+    assert machines.changes() == built
+    newer, given = ids(machines, engine, other)
+    assert newer == given and not set(newer) & set(first)
     assert not other.images(filters={"dangling": True}), "the superseded image is gone"
 
     # Asked to, each builds for itself: nothing is saved or loaded.
     other.import_image_from_data(b"\0" * 1024, "debian", "bookworm")
     (machines.image / "hello").write_text("three")
-    assert machines.changes("-e", '{"image_deliver": false}') == {"first": 1, "second": 1}
+    alone = ("-e", '{"image_deliver": false}', "--limit", "first,second")
+    assert machines.changes(*alone) == {"first": 2, "second": 2}
 
     # An archive of an image that could not be built would be the former one's.
     before = ids(machines, other)
     (machines.image / "Dockerfile").write_text(DOCKERFILE + "COPY image/none /\n")
     output, code = machines.play()
-    assert code != 0 and "first, which builds the image for this engine, has failed" in output, output
+    assert code != 0 and "first, which builds the images for this engine, has failed" in output, output
     assert ids(machines, other) == before
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_in_batches(machines: Machines, engine: docker.APIClient, second: SecondEngine, batch: int) -> None:
+    """What a later batch needs was not asked yet when the first one built."""
+    arguments = ("-e", json.dumps({"batch": batch}))
+    built = {"first": 4, "twin": 0, "second": 2}
+    assert machines.changes("--check", *arguments) == built
+    assert machines.changes(*arguments) == built
+    assert len(set(map(tuple, ids(machines, engine, second.client())))) == 1
+    assert machines.changes(*arguments) == {"first": 0, "twin": 0, "second": 0}
 
 
 def test_through_a_registry_where_there_is_one(
     machines: Machines, engine: docker.APIClient, second: SecondEngine, registry: Registry
 ) -> None:
     address = registry.image.partition("/")[0]
-    machines.variables.update(image_registry=address, image_name=f"{address}/howdah-build-base:1")
-    machines.name = machines.variables["image_name"]
+    machines.name, machines.etcd = f"{address}/howdah-build-base:1", f"{address}/howdah/etcd:bookworm"
+    machines.variables.update(image_registry=address, image_name=machines.name)
+    del machines.variables["image_etcd_name"]  # by default it is in the registry too
     # The second engine has a network of its own, and meets the registry at the same address there.
     inside = Registry(second.listen(registry.server_address[1]), registry.blobs)
     threading.Thread(target=inside.serve_forever, daemon=True).start()
     try:
-        assert machines.changes() == {"first": 2, "second": 1}  # build and push; pull
-        first_id, second_id = ids(machines, engine, second.client())
-        assert first_id == second_id
-        assert machines.changes() == {"first": 0, "second": 0}
+        assert machines.changes() == {"first": 4, "twin": 0, "second": 2}  # build and push; pull
+        first, given = ids(machines, engine, second.client())
+        assert first == given
+        assert machines.changes() == {"first": 0, "twin": 0, "second": 0}
         assert not (machines.folder / "archives").exists()
     finally:
         inside.shutdown()
