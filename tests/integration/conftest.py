@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Callable, Iterator
 
 import docker
+import extended_image
 import pytest
 from leaks import Scan
 
@@ -41,6 +42,9 @@ def docker_client() -> Iterator[docker.APIClient]:
 def test_image(docker_client: docker.APIClient) -> str:
     """The name of the image under test, which exists."""
     name = os.environ.get("HOWDAH_TEST_IMAGE", DEFAULT_IMAGE)
+    repository = os.environ.get(extended_image.VARIABLE)
+    if repository and "HOWDAH_TEST_IMAGE" not in os.environ:
+        name = extended_image.build(repository)
     try:
         docker_client.inspect_image(name)
     except docker.errors.ImageNotFound:

@@ -11,6 +11,7 @@ import socket
 
 import pytest
 from ansible_collections.howdah.postgresql.plugins.module_utils._postgres.scram import Verifier
+from extended_image import why_not
 
 # A marker that no program makes by itself.
 CANARY = "canary-" + secrets.token_hex(8)
@@ -95,10 +96,7 @@ def test_the_scans_look_into_statistics(server, role, leaks, view):
     """What the two tests above did not find is found when it is there."""
     # The other one is in every image: without it this test fails.
     if view == "pg_stat_monitor" and not server.sql("SELECT 1 FROM pg_extension WHERE extname = %s", (view,)):
-        pytest.skip(
-            f"the image under test has no {view}, so what it keeps was not looked at: build an image with its package"
-            " (docs/image.md), and name it in HOWDAH_TEST_IMAGE"
-        )
+        pytest.skip(why_not(view))
     track = {"pg_stat_monitor": "pg_stat_monitor.pgsm_track_utility"}.get(view, f"{view}.track_utility")
     with leaks(CANARY) as scan:
         server.sql(f"SET {track} = on; ALTER ROLE {role} PASSWORD '{CANARY}'")
