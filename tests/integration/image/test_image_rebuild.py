@@ -73,14 +73,16 @@ def _replace(file: Path, old: str, new: str) -> None:
 
 
 @pytest.mark.full
-def test_a_second_build_downloads_no_debian_package_and_has_the_same_files(
+def test_a_second_build_downloads_no_package_and_has_the_same_files(
     docker_client: docker.APIClient, test_image: str, build: Any, tmp_path: Path
 ) -> None:
     copy = copy_of_the_collection(tmp_path / "tree")
     # No step that installs packages can come from the layers' cache now, and none may download one.
     _replace(copy / "image/setup/apt-install", '"${options[@]}" install', '"${options[@]}" --no-download install')
-    with open(copy / "image/setup/apt-install", "a", encoding="utf-8") as file:
-        file.write(f"# {os.urandom(8).hex()}\n")
+    _replace(copy / "image/setup/pip-install", ' download "${options[@]}"', " no-such-command")
+    for script in ("apt-install", "pip-install"):
+        with open(copy / "image/setup" / script, "a", encoding="utf-8") as file:
+            file.write(f"# {os.urandom(8).hex()}\n")
     again = build.image("again", tree=tmp_path / "tree")
     assert docker_client.inspect_image(again)["RootFS"] != docker_client.inspect_image(test_image)["RootFS"]
     assert manifest(docker_client, again) == manifest(docker_client, test_image)
