@@ -55,17 +55,21 @@ def test_through_initialisation_crash_recovery_and_shutdown(engine: Any, box_unt
     assert [text for text in stations if not any(text in line for line in messages)] == []
 
 
-def test_a_server_that_is_told_to_log_otherwise_is_wrapped(engine: Any, box_until: Any) -> None:
-    # Arguments are stronger than the image's settings: the text goes through the pump then.
-    box = engine.start(env={"POSTGRES_PASSWORD": "x"}, command=["-c", "log_destination=stderr"])
-    box.ask("x", "DO $$ BEGIN RAISE WARNING 'plain words'; END $$")
-    box_until(lambda: _said(box, "plain words"))
-    (line,) = [line for line in box.lines() if "plain words" in line["message"]]
-    assert (line["component"], line["level"]) == ("postgres", "WARN")
-    box.ask("x", "SELECT 1")
+def test_nobody_can_have_the_server_log_elsewhere(engine: Any, box_until: Any) -> None:
+    """To a file on the tmpfs of its sockets, for example, which is memory."""
+    box = engine.start(env={"POSTGRES_PASSWORD": "x"}, command=["-c", "log_destination=csvlog", "-c", "work_mem=7MB"])
+    box_until(lambda: "overruled" in box.events())
+    for setting, value in (("log_destination", "csvlog"), ("logging_collector", "off"), ("log_directory", "/tmp")):
+        box.ask("x", f"ALTER SYSTEM SET {setting} = '{value}'")
+    box.ask("x", "SELECT pg_reload_conf()")
     box.kill("SIGINT")
     assert box.wait_exit() == 0
-    box.lines()
+    box.client.start(box.id)  # some of them count at the next start
+    box.ask("x", "DO $$ BEGIN RAISE WARNING 'plain words'; END $$")
+    box_until(lambda: _said(box, "plain words"))
+    shown = [box.ask("x", f"SHOW {name}") for name in ("log_destination", "logging_collector", "work_mem")]
+    assert shown == ["jsonlog", "on", "7MB"]
+    assert box.run("find", "/run/postgresql", "/tmp", "-name", "*log*", "-type", "f") == (0, "")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from howdah.entrypoint import command, config, runtime, settings_check
+from howdah.entrypoint import command, config, environment, runtime, settings_check
 from howdah.entrypoint.faults import Refused
 from hypothesis import given
 from hypothesis import strategies as st
@@ -72,16 +72,24 @@ def _conf(**changes: object) -> list[str]:
         "config": {"work_mem": "7MB"},
         "libraries": (),
         "level": "INFO",
-        "log_directory": "/run/log",
     }
     return config.server_conf(**{**options, **changes}).splitlines()  # type: ignore[arg-type]
 
 
-def test_the_user_is_stronger_than_the_defaults_and_the_image_decides_on_logs() -> None:
+def test_the_user_is_stronger_than_the_defaults() -> None:
     lines = _conf()
     order = [lines.index(line) for line in ("listen_addresses = '*'", "include '/data/postgresql.conf'")]
-    order += [lines.index("work_mem = '7MB'"), lines.index("log_destination = 'jsonlog'")]
+    order += [lines.index("work_mem = '7MB'")]
     assert order == sorted(order)
+
+
+@pytest.mark.parametrize("words", [["-c", "log_destination=csvlog"], ["-clog-destination=x"], ["--LOG-destination=x"]])
+def test_the_image_decides_on_logs(words: list[str]) -> None:
+    asked = command.parse(["-c", "port=5433", *words])
+    assert (asked.arguments, asked.overruled) == (("-c", "port=5433"), ("log_destination",))
+    # No variable may set them either.
+    assert config.logging_settings("/x").keys() <= environment.OWN_SETTINGS
+    assert "log_directory=/run/log" in config.words(config.logging_settings("/run/log"))
 
 
 def test_statistics_keep_no_passwords() -> None:

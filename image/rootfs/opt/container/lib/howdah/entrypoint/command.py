@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Mapping, Sequence
 
+from .config import logging_settings
 from .faults import Fault, Refused
 
 MODES = ("postgres", "patroni", "maintenance")
@@ -17,6 +18,8 @@ _ANSWERS = frozenset(("-?", "--help", "--version", "-V", "--describe-config"))
 _ANSWERS_OF_PATRONI = frozenset(
     ("-h", "--help", "--version", "--validate-config", "--generate-config", "--generate-sample-config")
 )
+# Where the server's messages go is the image's to decide: they are the container's log.
+_DECIDED = frozenset(logging_settings(""))
 # These the entrypoint must know of: what the file of settings includes, and what is merged with its own list.
 _TAKEN = re.compile(r"(config_file|shared_preload_libraries)=(.*)", re.DOTALL)
 
@@ -29,12 +32,14 @@ class Command:
     :param arguments: for the server; or the whole foreign command.
     :param config_file: the configuration file that the arguments named instead of PGDATA's.
     :param settings: of the arguments, those that are merged with settings of ours.
+    :param overruled: names of those that are left out, as the image decides them.
     """
 
     mode: str | None
     arguments: tuple[str, ...]
     config_file: str | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
+    overruled: tuple[str, ...] = ()
 
 
 def parse(words: Sequence[str]) -> Command:
@@ -60,19 +65,25 @@ def parse(words: Sequence[str]) -> Command:
 
     kept: list[str] = []
     taken: dict[str, str] = {}
+    overruled: list[str] = []
     while arguments:
         word = arguments.pop(0)
         if word.startswith("-D"):
             raise Refused(Fault("command", "The command has -D; set the variable PGDATA instead."))
         words_of_setting = [word, arguments.pop(0)] if word == "-c" and arguments else [word]
         name, equals, value = words_of_setting[-1].removeprefix("-c").removeprefix("--").partition("=")
-        match = _TAKEN.fullmatch(name.replace("-", "_") + equals + value)
-        if match is None or not word.startswith(("-c", "--")):
+        name = name.replace("-", "_")
+        match = _TAKEN.fullmatch(name + equals + value)
+        if not word.startswith(("-c", "--")):
+            kept += words_of_setting
+        elif name.lower() in _DECIDED:
+            overruled.append(name.lower())
+        elif match is None:
             kept += words_of_setting
         else:
             taken[match.group(1)] = match.group(2)
     config_file = taken.pop("config_file", None)
-    return Command("postgres", tuple(kept), config_file, taken)
+    return Command("postgres", tuple(kept), config_file, taken, tuple(overruled))
 
 
 def _is_question(words: Sequence[str]) -> bool:

@@ -5,7 +5,8 @@
 
 The server reads a file that is made anew on every start and is no part of the cluster. In the
 order of increasing strength: our defaults, the cluster's own postgresql.conf, the variables
-POSTGRESQL_CONFIG_…, what the image decides. ALTER SYSTEM and the command line are stronger still.
+POSTGRESQL_CONFIG_…. ALTER SYSTEM is stronger than any file, and the command line stronger still: there
+stands what the image decides.
 """
 from __future__ import annotations
 
@@ -60,7 +61,6 @@ def server_conf(
     config: Mapping[str, str],
     libraries: Iterable[str],
     level: str,
-    log_directory: str,
 ) -> str:
     """The configuration file of the server.
 
@@ -68,7 +68,6 @@ def server_conf(
     :param config: the user's settings by name.
     :param libraries: names of the libraries that the image has.
     :param level: LOG_LEVEL.
-    :param log_directory: where the logging collector opens its files.
     """
     installed = tuple(libraries)
     lines = [
@@ -86,12 +85,13 @@ def server_conf(
         f"{name} = {quote(preload(installed, value) if name == 'shared_preload_libraries' else value)}"
         for name, value in sorted(config.items())
     ]
-    lines += [f"{name} = {quote(value)}" for name, value in logging_settings(log_directory).items()]
     return "\n".join(lines) + "\n"
 
 
 def logging_settings(log_directory: str) -> dict[str, str]:
     """The settings by which each message of the server becomes a line of JSON on the container's log.
+
+    With others, ``csvlog`` for example, the server would fill the tmpfs of its sockets, which is memory.
 
     :param log_directory: where the logging collector opens its files.
     """
@@ -105,6 +105,11 @@ def logging_settings(log_directory: str) -> dict[str, str]:
         "log_rotation_size": "0",
         "log_truncate_on_rotation": "off",
     }
+
+
+def words(settings: Mapping[str, str]) -> list[str]:
+    """Settings as arguments of the server. The last one of a name counts."""
+    return [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
 
 
 def pg_hba(method: str) -> str:

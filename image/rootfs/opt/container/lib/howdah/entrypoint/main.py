@@ -86,6 +86,8 @@ class _Start:
             self._member = patroni_node.read(self._environ, reading.settings)
         for warning in (*reading.warnings, *(self._member.warnings if self._member else ())):
             self._log.warn(warning.event, warning.message)
+        for name in self._asked.overruled:
+            self._log.warn("overruled", f"The command sets {name}, which this image decides: that is left out.")
         pgdata = self._check((*reading.faults, *(self._member.faults if self._member else ())))
         self._layout = layout.place(pgdata)
         # Inherited by all that runs from here on: held until the container has gone.
@@ -175,7 +177,8 @@ class _Start:
     def _server(self, pgdata: str) -> list[str]:
         """The command of the server."""
         server = f"/usr/lib/postgresql/{self._major}/bin/postgres"
-        return [server, "-D", pgdata, "-c", f"config_file={runtime.CONF}", *self._asked.arguments]
+        insisted = config.words(config.logging_settings(runtime.LOGS))
+        return [server, "-D", pgdata, "-c", f"config_file={runtime.CONF}", *self._asked.arguments, *insisted]
 
     def _write_conf(self, include: str | None, without: Sequence[str] = ()) -> None:
         text = config.server_conf(
@@ -183,7 +186,6 @@ class _Start:
             config={name: value for name, value in self._config.items() if name not in without},
             libraries=runtime.libraries(self._major),
             level=self._settings.log_level,
-            log_directory=runtime.LOGS,
         )
         with open(runtime.CONF, "w", encoding="utf-8", errors="surrogateescape") as file:
             file.write(text)

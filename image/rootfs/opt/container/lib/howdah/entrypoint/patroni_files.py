@@ -136,6 +136,7 @@ def decisions(node: Node) -> dict[str, Any]:
             "data_dir": node.pgdata,
             "config_dir": None,
             "bin_dir": f"/usr/lib/postgresql/{node.major}/bin",
+            "bin_name": {"postgres": "/opt/container/bin/server"},
             "pgpass": f"{node.run}/pgpass",
             "use_unix_socket": True,
             "parameters": {**parameters, "unix_socket_directories": node.sockets},

@@ -35,6 +35,7 @@ def prepare(settings: Settings, member: patroni_node.Member, place: Layout, majo
     _write(f"{DIRECTORY}/10-image.yml", patroni_files.text(patroni_files.defaults(node)))
     os.symlink(patroni_node.FILE, f"{DIRECTORY}/50-node.yml")
     _write(f"{DIRECTORY}/90-image.yml", patroni_files.text(patroni_files.decisions(node)))
+    _write(runtime.ARGUMENTS, "".join(f"{word}\n" for word in config.words(config.logging_settings(runtime.LOGS))))
     _write(runtime.BOOTSTRAP, json.dumps(bootstrap_request(settings)))
     runtime.write_state(
         runtime.State("patroni", place.pgdata, settings.user, rest=member.rest, tls=member.tls or "")

@@ -20,6 +20,8 @@ DIRECTORY = f"{SOCKETS}/howdah"
 CONF = f"{DIRECTORY}/postgresql.conf"
 LOGS = f"{DIRECTORY}/log"
 STATE = f"{DIRECTORY}/state.json"
+# What the image insists on, for bin/server: the arguments of Patroni's server, one a line.
+ARGUMENTS = f"{DIRECTORY}/server-arguments"
 # What whoever makes a cluster with Patroni must still do; gone once it is done.
 BOOTSTRAP = f"{DIRECTORY}/bootstrap.json"
 PASSWORD_STATE = f"{DIRECTORY}/password.json"
