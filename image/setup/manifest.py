@@ -66,7 +66,10 @@ def main():
         "patroni": python["patroni"],
         "python": platform.python_version(),
     }
-    print(json.dumps({"versions": versions, "packages": debian, "python": python, "files": files()}, indent=1))
+    # The module `image` makes labels of these.
+    labels = {f"io.howdah.postgresql.{name}": versions[name] for name in ("postgresql", "pgbackrest", "patroni")}
+    told = {"labels": labels, "versions": versions, "packages": debian, "python": python, "files": files()}
+    print(json.dumps(told, indent=1))
 
 
 main()

@@ -39,7 +39,7 @@ from ansible_collections.howdah.postgresql.plugins.module_utils._docker.progress
 # Asked here because strategies load action plugins before they fork, and a worker has no terminal.
 _ON_TERMINAL = sys.stdout.isatty()
 _REFRESH_SECONDS = 0.2
-_PIPE_SECONDS = 0.02
+_PIPE_SECONDS = 0.002
 # Each look costs a command over the connection, and a look for the result a module.
 _REMOTE_REFRESH_SECONDS = 1.0
 _REMOTE_LOOKS_PER_STATUS = 10

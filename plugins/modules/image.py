@@ -16,7 +16,7 @@ description:
   - An image built by this module carries labels with digests of everything that went into it. As long as they are
     equal, nothing is sent or built; this is told without a build, so that check mode is exact and works offline.
   - Inputs are the files of the build context after its ignore rules, the Dockerfile, O(files), O(args), O(labels),
-    O(target), O(platform), O(network), O(extra_hosts), and the images that the Dockerfile names.
+    O(labels_from), O(target), O(platform), O(network), O(extra_hosts), and the images that the Dockerfile names.
     Times, owners and modes of files do not count, except for the executable bit.
   - While it builds, the steps are shown on the controller's terminal, see O(progress).
 extends_documentation_fragment:
@@ -53,7 +53,8 @@ options:
     choices:
       present: The image is built unless it is there and its inputs are the same.
       absent: >-
-        The names O(name) and O(tags) are removed, and the image with its last name. Fails if containers use it.
+        The names O(name) and O(tags) are removed, and the image with its last name. Fails if containers use it, or
+        if images that stay were built upon it.
     default: present
   path:
     description:
@@ -82,6 +83,13 @@ options:
       - Labels of the image.
     type: dict
     default: {}
+  labels_from:
+    description:
+      - Path, in the built image, of a file that tells further labels, for what only the build itself knows, like
+        versions of the packages that it installed. The file is JSON, and its object C(labels) has texts by name.
+        O(labels) beats it.
+      - It costs a moment more in each build. The image has the same layers as without it.
+    type: str
   platform:
     description:
       - The platform to build for, like V(linux/amd64); the engine's own by default.

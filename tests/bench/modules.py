@@ -180,7 +180,8 @@ def builds(bench: Bench, rounds: int) -> list[Figure]:
     """Builds of the same context, through us and by a task that runs Docker's client; and without Ansible's part."""
 
     def pair(label: str, before: Callable[[int], None], rebuild: str, *flags: str) -> list[Figure]:
-        took: dict[str, list[float]] = {"ours": [], "theirs": [], "client": []}
+        took: dict[str, list[float]] = {"ours": [], "theirs": [], "client": [], "nothing": []}
+        nothing = task("nothing", "ansible.builtin.debug", msg="")
         command = ["build", "-q", *flags, "-t", f"{PREFIX}-cli:1", str(bench.context)]
         mine = task("ours", "howdah.postgresql.image", name=bench.image, path=str(bench.context), progress="quiet",
                     rebuild=rebuild)  # fmt: skip
@@ -196,10 +197,13 @@ def builds(bench: Bench, rounds: int) -> list[Figure]:
                 took[entry["name"]].append(entry["seconds"])
             before(3 * number + 2)
             took["client"].append(bench.docker(*command))
+            took["nothing"].append(bench.play(nothing)[0]["seconds"])
         middle = {name: statistics.median(times) for name, times in took.items()}
         return [
             Figure(f"{label} / a task that runs docker build", middle["ours"], middle["theirs"], 1.1),
             Figure(f"{label} / docker build without Ansible", middle["ours"], middle["client"], None),
+            # What is left once Ansible's own part is taken away: no module can do without that.
+            Figure(f"{label}, less an empty task / it", middle["ours"] - middle["nothing"], middle["client"], 1.1),
         ]
 
     def change(number: int) -> None:

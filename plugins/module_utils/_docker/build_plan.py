@@ -22,6 +22,9 @@ from .._core.plan import Action, Plan
 INPUTS_LABEL = "io.howdah.inputs"
 FILES_LABEL = "io.howdah.files"
 
+# In the place of the inputs while the labels are yet to be added that the build itself tells.
+UNFINISHED = "unfinished"
+
 # Part of the inputs: raise it when the meaning of a digest changes.
 _SCHEMA = 1
 _NAMED = 10
@@ -112,11 +115,13 @@ class Removal:
     :param images: the image ID, or None, of each name.
     :param tags: all tags of each image, by ID.
     :param users: names of the containers that use each image, by ID.
+    :param children: names of the images that were built upon each image, by ID.
     """
 
     images: Mapping[str, str | None]
     tags: Mapping[str, Sequence[str]]
     users: Mapping[str, Sequence[str]]
+    children: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def complete_reference(name: str) -> str:
@@ -158,6 +163,8 @@ def make_request(params: Mapping[str, Any], sources: Sources) -> Request:
         inputs[option] = digest(strings(params[option]))
     for option in ("target", "platform", "network"):
         inputs[option] = digest(params[option])
+    if params["labels_from"]:  # without it, images of before this option stay what they are
+        inputs["labels_from"] = digest(params["labels_from"])
     max_age = params["max_age"]
     if max_age is not None and not max_age > 0:
         raise InvalidInput(f"max_age must be more than 0 days; got {max_age:g}.")
@@ -195,7 +202,8 @@ def plan_present(request: Request, observed: Observed) -> BuildPlan:
     if image is None:
         why = "it does not exist"
     elif not recorded:
-        why = "it was not built by this module"
+        unfinished = observed.labels.get(INPUTS_LABEL) == UNFINISHED
+        why = "its last build was not finished" if unfinished else "it was not built by this module"
     elif changed:
         why = f"changed: {', '.join(changed)}"
     elif request.always:
@@ -220,17 +228,26 @@ def plan_present(request: Request, observed: Observed) -> BuildPlan:
 def plan_absent(names: Sequence[str], observed: Removal) -> Plan:
     """What makes the image be gone.
 
-    :raises ImageInUse: when containers need it.
+    :raises ImageInUse: when containers need it, or images that stay were built upon it.
     """
     going = {name: image for name, image in observed.images.items() if image is not None}
     for image in dict.fromkeys(going.values()):
         stays = set(observed.tags[image]) - set(names)
+        if stays:
+            continue  # under another name
         users = observed.users[image]
-        if users and not stays:
+        if users:
             raise ImageInUse(
                 f"The image {', '.join(names)} is used by {_listed('container', users)}."
                 " Remove what uses it first (module howdah.postgresql.container, state absent).",
                 containers=list(users),
+            )
+        children = sorted(set(observed.children.get(image, ())) - set(names))
+        if children:
+            raise ImageInUse(
+                f"The image {', '.join(names)} is used by {_listed('image', children)}, built upon it."
+                " Remove what uses it first, or in the same call (option tags).",
+                images=children,
             )
     return Plan(
         tuple(Action("remove", name) for name in going),

@@ -14,7 +14,6 @@ import base64
 import binascii
 import json
 import os
-import secrets
 import select
 from dataclasses import dataclass, field
 from typing import Any, Callable, Iterable, Iterator, Mapping, Sequence
@@ -25,8 +24,6 @@ from . import trace
 from .build_log import BuildLog
 from .direct import Direct
 
-# How long to wait, after the deadline, for the engine to take a cancellation.
-_CANCEL_SECONDS = 5.0
 # Messages of the trace are a few kB; without a bound, an engine gone mad would fill the memory.
 _LONGEST_MESSAGE = 64 << 20
 _CHUNK = 1 << 18
@@ -55,11 +52,10 @@ class BuildOptions:
     extra_hosts: Mapping[str, str] = field(default_factory=dict)
     no_cache: bool = False
 
-    def query(self, build_id: str) -> list[tuple[str, str]]:
+    def query(self) -> list[tuple[str, str]]:
         """The parameters of the request."""
         query = [
             ("version", "2"),
-            ("buildid", build_id),
             ("dockerfile", self.dockerfile),
             ("buildargs", json.dumps(dict(self.args))),
             ("labels", json.dumps(dict(self.labels))),
@@ -75,25 +71,23 @@ class BuildOptions:
 
 def build(
     client: Direct,
-    archive: str,
+    body: Iterable[bytes],
     options: BuildOptions,
     deadline: Deadline,
     tell: Callable[[Event], None],
 ) -> BuildLog:
     """Build an image.
 
-    :param archive: path of the context as a tar archive, see :func:`read_archive`.
+    :param body: the context as a tar archive in pieces, see :func:`read_archive`.
     :param tell: called with each progress event, see :class:`.build_log.BuildLog`.
     :return: the log of the build.
     :raises BuildFailed: when a step fails; names it, its exit code and its last output.
     :raises DeadlineExceeded: when the deadline hits; the build is then cancelled on the engine.
     """
-    build_id = "howdah-" + secrets.token_hex(8)
     log = BuildLog()
     built = False
     doing = f"building {options.names[0]}"
-    body = read_archive(archive, deadline)
-    answer = client.stream("POST", "/build", deadline, doing, options.query(build_id), body)
+    answer = client.stream("POST", "/build", deadline, doing, options.query(), body)
     try:
         for message in _messages(answer):
             if "error" in message:
@@ -104,7 +98,6 @@ def build(
             elif message.get("id") == "moby.image.id":
                 built = True
     except DeadlineExceeded as error:
-        _cancel(client, build_id)
         running = log.running()
         raise DeadlineExceeded(
             f"The time limit of {deadline.seconds:g} s was reached while {doing}"
@@ -114,7 +107,7 @@ def build(
             step=running,
         ) from error
     finally:
-        answer.close()  # if it is not at its end, the connection is closed, which cancels the build as well
+        answer.close()  # if it is not at its end, the connection is closed, and that cancels the build on the engine
     if not built:  # an answer that was cut off ends like a whole one
         raise EngineError("The engine ended the build without naming an image; its log may tell why.")
     return log
@@ -186,11 +179,3 @@ def _failed(name: str, message: str, log: BuildLog) -> HowdahError:
     output = "\n".join(failure.output)
     said = f". Its last output:\n{output}" if output else "; it printed nothing."
     return BuildFailed(f"Building {name} failed in the step {failure.step}{ended}{said}", **details)
-
-
-def _cancel(client: Direct, build_id: str) -> None:
-    """Cancel a build on the engine; best effort, as the closed connection cancels it too."""
-    try:
-        client.call("POST", "/build/cancel", Deadline(_CANCEL_SECONDS), "cancelling the build", id=build_id)
-    except HowdahError:
-        return

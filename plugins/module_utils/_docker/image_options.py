@@ -21,6 +21,7 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "target": {"type": "str"},
     "args": {"type": "dict", "default": {}},
     "labels": {"type": "dict", "default": {}},
+    "labels_from": {"type": "str"},
     "platform": {"type": "str"},
     "network": {"type": "str", "choices": ["default", "host", "none"], "default": "default"},
     "extra_hosts": {"type": "dict", "default": {}},

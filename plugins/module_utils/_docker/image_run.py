@@ -14,7 +14,7 @@ from typing import Any, Mapping, Protocol
 from .._core.deadline import Deadline
 from .._core.errors import InvalidInput
 from .._core.plan import Plan
-from . import build_plan, buildkit, image_store, progress
+from . import build_plan, buildkit, image_labels, image_store, progress
 from .client import connect
 from .direct import Direct
 
@@ -91,10 +91,13 @@ def _present(
                 image_store.tag(engine, deadline, str(observed.images[name]), action.target)
         if plan.builds:
             bases = {base: image_store.image_id(engine, deadline, base) for base in bases}
-            _build(engine, params, request, bases, plan.afresh, deadline, report)
             replaced = observed.images[name]
-            if replaced and build_plan.INPUTS_LABEL in observed.labels:
-                image_store.remove_superseded(engine, Deadline(10), replaced)
+            try:
+                _build(engine, params, request, bases, plan.afresh, deadline, report)
+            finally:
+                # A build that fails after all its steps has taken the name as well.
+                if replaced and build_plan.INPUTS_LABEL in observed.labels:
+                    image_store.remove_superseded(engine, Deadline(10), replaced)
     about = image_store.inspect(engine, Deadline(10), name)
     if about:
         report.add(image_id=about["Id"], size=about["Size"])
@@ -110,12 +113,14 @@ def _build(
     deadline: Deadline,
     report: Report,
 ) -> None:
+    given, own = build_plan.strings(params["labels"]), build_plan.build_labels(request, bases)
+    source = params["labels_from"]
     options = buildkit.BuildOptions(
         names=request.names,
         dockerfile=params["dockerfile"],
         target=params["target"],
         args=build_plan.strings(params["args"]),
-        labels={**build_plan.strings(params["labels"]), **build_plan.build_labels(request, bases)},
+        labels={**given, **({build_plan.INPUTS_LABEL: build_plan.UNFINISHED} if source else own)},
         platform=params["platform"],
         network=params["network"],
         extra_hosts=build_plan.strings(params["extra_hosts"]),
@@ -123,7 +128,32 @@ def _build(
     )
     tell = progress.ProgressWriter(params["prepared"].get("progress_file"))
     try:
-        log = buildkit.build(engine, params["prepared"]["archive"], options, deadline, tell)
+        body = buildkit.read_archive(params["prepared"]["archive"], deadline)
+        log = buildkit.build(engine, body, options, deadline, tell)
     finally:
         tell.end()
+    if source:
+        _label(engine, params, request, {"given": given, "own": own}, deadline)
     report.add(steps=log.steps(), elapsed=round(deadline.elapsed(), 3))
+
+
+def _label(
+    engine: Direct,
+    params: Mapping[str, Any],
+    request: build_plan.Request,
+    labels: Mapping[str, Mapping[str, str]],
+    deadline: Deadline,
+) -> None:
+    """Have the image that was just built replaced by one with all labels."""
+    name = request.names[0]
+    bare = image_store.image_id(engine, deadline, name)
+    found = image_labels.read(connect(params, deadline), deadline, name, params["labels_from"])
+    options = buildkit.BuildOptions(
+        names=request.names,
+        dockerfile="Dockerfile",
+        labels=image_labels.merged(found, **labels),
+        platform=params["platform"],
+    )
+    buildkit.build(engine, image_labels.context(name), options, deadline, lambda _event: None)
+    if bare:
+        image_store.remove_superseded(engine, Deadline(10), bare)

@@ -112,7 +112,28 @@ def observe_removal(client: Engine, deadline: Deadline, names: Sequence[str]) ->
         {name: str(image["Id"]) if image else None for name, image in found.items()},
         {image: tuple(about.get("RepoTags") or ()) for image, about in here.items()},
         users,
+        _children(client, deadline, here) if here else {},
     )
+
+
+def _children(
+    client: Engine, deadline: Deadline, parents: Mapping[str, Mapping[str, Any]]
+) -> dict[str, list[str]]:
+    """The names of images that have all layers of one of these images, and more; a short ID for one without a name.
+
+    An engine itself knows of parents only where its classic builder has made the child.
+    """
+    doing = "looking for images that were built upon the image"
+    layers = {image: (about.get("RootFS") or {}).get("Layers") or [] for image, about in parents.items()}
+    found: dict[str, list[str]] = {image: [] for image in parents}
+    for listed in fetch(client, "/images/json", deadline, doing) or ():
+        other = str(listed["Id"])
+        about = None if other in parents else inspect(client, deadline, other)
+        theirs = ((about or {}).get("RootFS") or {}).get("Layers") or []
+        for image, ours in layers.items():
+            if ours and len(theirs) > len(ours) and theirs[: len(ours)] == ours:
+                found[image] += (about or {}).get("RepoTags") or [other.partition(":")[2][:12]]
+    return found
 
 
 def pull(client: APIClient, deadline: Deadline, name: str) -> None:

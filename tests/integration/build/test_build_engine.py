@@ -53,6 +53,34 @@ def test_build_then_unchanged_then_changed(site: Site) -> None:
     assert site.run()["changed"] is False
 
 
+def test_labels_that_the_build_tells(site: Site) -> None:
+    told = {"labels": {"version": "1.2", "given": "by the build"}}
+    (site.context / "told.json").write_text(json.dumps(told))
+    options = {"labels_from": "/told.json", "labels": {"given": "by the user"}}
+    predicted = site.run("--check", **options)
+    plain = site.run()
+    without = site.image()
+    made = site.run(**options)
+    image = site.image()
+    assert without and image and made["image_id"] == image["Id"] and made["inputs"] == predicted["inputs"]
+    assert image["Config"]["Labels"].items() >= {"version": "1.2", "given": "by the user"}.items()
+    assert image["RootFS"] == without["RootFS"] and site.image(plain["image_id"]) is None
+    assert site.run(**options)["changed"] is False
+    assert made["actions"] == [f"build {site.name}: changed: labels, labels_from"]
+
+    # One that has not got them is not taken for finished.
+    for content, why in (("{}", "has no object 'labels'"), ("[", "is not JSON"), (None, "does not exist")):
+        if content is None:
+            (site.context / "told.json").unlink()
+        else:
+            (site.context / "told.json").write_text(content)
+        refused = site.run(**options)
+        assert refused["code"] == 1201 and f"its file /told.json {why}" in refused["msg"], refused
+    (site.context / "told.json").write_text(json.dumps(told))
+    assert site.run(**options)["actions"] == [f"build {site.name}: its last build was not finished"]
+    assert not site.engine.containers(all=True, filters={"name": "howdah-image-labels-"})
+
+
 def test_ignored_files_are_neither_sent_nor_counted(site: Site) -> None:
     (site.context / "Dockerfile.dockerignore").write_text("*\n!keep\n")
     (site.context / "keep").mkdir()
@@ -217,6 +245,19 @@ def test_absent(site: Site) -> None:
     removed, gone = site.results(absent, absent)
     assert removed["actions"] == [f"remove {site.name}"] and gone["changed"] is False
     assert site.image() is None
+
+
+def test_absent_with_an_image_that_was_built_upon_it(site: Site) -> None:
+    child = site.name.replace(":1", "-child:1")
+    site.names.append(child)
+    site.run()
+    (site.context / "Dockerfile").write_text(f"FROM {site.name}\nCOPY hello /more\n")
+    assert site.run(name=child)["changed"]
+    absent = {"state": "absent"}
+    for refused in site.results(absent, {**absent, "check_mode": True}):
+        assert (refused["code"], refused["images"]) == (1203, [child])
+    assert site.run(tags=[child], **absent)["changed"]
+    assert site.image() is site.image(child) is None
 
 
 def test_a_used_image_survives_its_successor(site: Site) -> None:

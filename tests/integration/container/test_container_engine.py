@@ -113,7 +113,7 @@ def test_healthy_is_known_before_the_engines_first_verdict(engine: Any) -> None:
     check = {"test": ["CMD", "test", "-e", "/tmp/ready"], "interval": "30s"}
     began = time.monotonic()
     run(engine, wish(command=["sh", "-c", "sleep 1; touch /tmp/ready; exec sleep inf"], healthcheck=check))
-    assert 1.0 <= time.monotonic() - began < 6.0
+    assert 1.0 <= time.monotonic() - began < 20.0
 
 
 @pytest.mark.parametrize("test", ["sleep 60", "yes"])
@@ -188,9 +188,9 @@ def test_a_new_container_that_exits_fails_at_once_and_leaves_nothing(engine: Any
         run(
             engine,
             wish(command=DEAD, volumes=["howdah-container-v:/d"], networks=[{"name": "howdah-container-n"}],
-                 bootstrap_env={"PW": "canary77"}, stable_for=5.0),
+                 bootstrap_env={"PW": "canary77"}, stable_for=30.0),
         )  # fmt: skip
-    assert time.monotonic() - start < 4
+    assert time.monotonic() - start < 15  # on a busy machine; what it would wait for takes longer
     assert failure.value.message == (
         f"Container {BOX} exited with code 3. Its log: ERROR: no space in ******** | starting"
     )
@@ -203,8 +203,8 @@ def test_a_new_container_that_exits_fails_at_once_and_leaves_nothing(engine: Any
 def test_a_restart_loop_fails_at_once(engine: Any, things: Things) -> None:
     before, start = things(), time.monotonic()
     with pytest.raises(ContainerFailed, match="exited with code 3 and is restarted again and again|exited with code 3"):
-        run(engine, wish(command=DEAD, restart_policy="always", stable_for=20.0))
-    assert time.monotonic() - start < 4
+        run(engine, wish(command=DEAD, restart_policy="always", stable_for=30.0))
+    assert time.monotonic() - start < 15  # on a busy machine; what it would wait for takes longer
     assert things() == before
 
 
@@ -226,7 +226,7 @@ def test_waits_for_health(engine: Any, things: Things, state: str) -> None:
     else:
         with pytest.raises(DeadlineExceeded, match="while waiting for container .* to become healthy"):
             run(engine, options)
-    assert time.monotonic() - start < 6
+    assert time.monotonic() - start < 20
     assert things() == before
 
 
@@ -386,8 +386,8 @@ def test_an_engine_that_goes_away_is_told_and_the_next_run_converges(
     cable = Cable(tmp_path / "engine.sock", request_line)
     start = time.monotonic()
     with pytest.raises(EngineUnreachable, match="Undoing it failed, too; run this task again"):
-        run(connect(params(docker_host=cable.url), Deadline(10)), {**new, "stable_for": 9.0})
-    assert time.monotonic() - start < 5
+        run(connect(params(docker_host=cable.url), Deadline(10)), {**new, "stable_for": 30.0})
+    assert time.monotonic() - start < 15
     cable.cut()
     run(engine, new)
     assert things()["containers"] == {f"/{BOX}"}

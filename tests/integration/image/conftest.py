@@ -40,6 +40,8 @@ class Box:
 
     def raw_lines(self, stdout: bool = True, stderr: bool = True) -> list[str]:
         text: bytes = self.client.logs(self.id, stdout=stdout, stderr=stderr)
+        if self.state()["Running"]:  # the engine takes a long line in pieces
+            text = text[: text.rfind(b"\n") + 1]
         return text.decode().splitlines()
 
     def lines(self) -> list[dict[str, Any]]:
@@ -53,6 +55,16 @@ class Box:
 
     def events(self) -> list[str]:
         return [line["event"] for line in self.lines() if "event" in line]
+
+    def told(self, event: str) -> list[dict[str, Any]]:
+        """The lines of an event, once there is one: what a container has said is not in the engine's log at once."""
+        found: list[dict[str, Any]] = until(lambda: [line for line in self.lines() if line.get("event") == event])
+        return found
+
+    def said(self, text: str) -> list[str]:
+        """The messages that hold a text, once there is one."""
+        found: list[str] = until(lambda: [line["message"] for line in self.lines() if text in line["message"]])
+        return found
 
     def port(self) -> int:
         ports = self.client.inspect_container(self.id)["NetworkSettings"]["Ports"]

@@ -18,9 +18,12 @@ sys.path.insert(0, "/opt/container/lib")
 import psycopg2
 from howdah._postgres.scram import Verifier
 from howdah.entrypoint import command, environment, layout, record, runtime
+from howdah.entrypoint import main as entrypoint
 from howdah.entrypoint.initialise import Initialiser
 from howdah.entrypoint.logs import Log
-from howdah.entrypoint.main import _Start
+
+# The server has been ready for long.
+entrypoint._FOLLOW_UP_AFTER = "0"
 
 
 def start(password: str) -> bool:
@@ -30,7 +33,7 @@ def start(password: str) -> bool:
     reading = environment.read(environ)
     assert reading.faults == (), reading.faults
     place = layout.place(runtime.read_state().pgdata)
-    started = _Start(environ, command.parse([]), Log())
+    started = entrypoint._Start(environ, command.parse([]), Log())
     started._settings, started._layout = reading.settings, place
     before = record.read(place.pgdata)
     started._follow_up()
@@ -51,7 +54,7 @@ def lets_in(password: str) -> bool:
 def at_initialisation(password: str) -> bool:
     """Whether a new cluster would be given a verifier of the password."""
     settings = environment.read({"POSTGRES_PASSWORD": password}).settings
-    maker = Initialiser(settings, layout.place("/nowhere"), "15", {}, Log())
+    maker = Initialiser(settings, layout.place("/nowhere"), "15", {}, Log(), 0)
     verifier = Verifier.parse(maker._verifier(settings.password))
     return verifier is not None and verifier.matches(password) and not verifier.matches(password + "x")
 

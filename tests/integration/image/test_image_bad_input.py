@@ -112,8 +112,8 @@ def test_a_mistake_in_the_cluster_s_own_settings_is_told_before_the_container_en
 def test_a_small_shared_memory_is_told(engine: Any) -> None:
     box = engine.start(env={"POSTGRES_PASSWORD": "x"}, shm_size="64m")
     box.ask("x", "SELECT 1")
-    told = [line["message"] for line in box.lines() if line.get("event") == "small_shm"]
-    assert ["/dev/shm has 64 MiB" in message for message in told] == [True]
+    (line,) = box.told("small_shm")
+    assert "/dev/shm has 64 MiB" in line["message"]
 
 
 def test_a_cluster_of_another_user(engine: Any) -> None:

@@ -41,7 +41,9 @@ def test_labels_tell_what_the_image_is(docker_client: docker.APIClient, test_ima
     assert labels["org.opencontainers.image.base.name"].startswith("debian:")
     assert labels["org.opencontainers.image.source"].startswith("https://")
     assert labels["io.howdah.postgresql.jit"] == "true"
-    assert labels["io.howdah.postgresql.patroni"] == manifest(docker_client, test_image)["versions"]["patroni"]
+    versions = manifest(docker_client, test_image)["versions"]
+    for what in ("postgresql", "patroni", "pgbackrest"):
+        assert labels[f"io.howdah.postgresql.{what}"] == versions[what]
     # Where the base came from: its ID, and what a bootstrapped one says of itself.
     ((name, identity),) = json.loads(labels["io.howdah.inputs"])["bases"].items()
     base = docker_client.inspect_image(name)

@@ -50,7 +50,7 @@ def test_a_server_of_another_image_may_live_and_its_pid_file_is_left_alone(engin
 def test_trust_is_what_was_asked_for_and_warned_of(engine: Any) -> None:
     box = engine.start(env={"POSTGRES_HOST_AUTH_METHOD": "trust"})
     assert box.ask("whatever", "SELECT current_user") == "postgres"
-    (warning,) = [line for line in box.lines() if line.get("event") == "trust"]
+    (warning,) = box.told("trust")
     assert warning["level"] == "WARN" and "without a password" in warning["message"]
 
 
@@ -67,7 +67,7 @@ def test_a_cluster_is_made_with_one_start_of_a_server_and_as_was_asked(engine: A
     asked = ", ".join(["current_user", "current_database()", *(f"current_setting('{name}')" for name in settings)])
     answer = box.ask("x", f"SELECT ARRAY[{asked}]", user=user, dbname=database)
     assert answer == [user, database, "Etc/UTC", "Etc/UTC", "en_US.UTF-8", "pg_catalog.german"]
-    assert len([line for line in box.lines() if line["message"].startswith("starting PostgreSQL ")]) == 1
+    assert len(box.said("starting PostgreSQL ")) == 1
 
 
 def test_statistics_are_kept_of_statements(engine: Any) -> None:

@@ -31,7 +31,7 @@ OTHER = "sha256:" + "2" * 64
 BASE = "sha256:" + "b" * 64
 PARAMS: dict[str, Any] = {
     "name": "x:1", "tags": [], "args": {}, "labels": {}, "target": None, "platform": None, "network": "default",
-    "extra_hosts": {}, "rebuild": "auto", "max_age": None,
+    "extra_hosts": {}, "rebuild": "auto", "max_age": None, "labels_from": None,
 }
 SOURCES = Sources({"context": "c" * 64, "dockerfile": "d" * 64, "files": "f" * 64}, {"a": "1", "b": "2"}, ["debian"])
 
@@ -96,6 +96,7 @@ def test_first_build() -> None:
         ("args", {"A": "1"}),
         ("labels", {"A": "1"}),
         ("target", "t"),
+        ("labels_from", "/x"),
         ("platform", "linux/arm64"),
         ("network", "none"),
         ("extra_hosts", {"h": "127.0.0.1"}),
@@ -237,3 +238,17 @@ def test_removal_is_refused_while_containers_need_the_image() -> None:
     assert caught.value.details == {"containers": ["c1", "c2"]}
     kept = Removal({"x:1": ID}, {ID: ["x:1", "y:1"]}, {ID: ["c1"]})
     assert plan_absent(["x:1"], kept).changed
+
+
+def test_removal_is_refused_while_images_stay_that_were_built_upon_it() -> None:
+    observed = Removal({"x:1": ID}, {ID: ["x:1"]}, {ID: []}, {ID: ["y:2", "y:1"]})
+    with pytest.raises(ImageInUse, match="used by the images y:1, y:2, built upon it") as caught:
+        plan_absent(["x:1"], observed)
+    assert caught.value.details == {"images": ["y:1", "y:2"]}
+    # In one call all go.
+    both = Removal(
+        {"x:1": ID, "y:1": OTHER}, {ID: ["x:1"], OTHER: ["y:1"]}, {ID: [], OTHER: []}, {ID: ["y:1"], OTHER: []}
+    )
+    assert len(plan_absent(["x:1", "y:1"], both).actions) == 2
+    named_otherwise = Removal({"x:1": ID}, {ID: ["x:1", "z:1"]}, {ID: []}, {ID: ["y:1"]})
+    assert plan_absent(["x:1"], named_otherwise).changed

@@ -214,6 +214,14 @@ def test_another_image_of_the_same_name_replaces_whatever_drift_says() -> None:
         assert result["diff"]["after"]["image"] == "sha256:bbbb"
 
 
+FULL = params(
+    env={"A": "1"}, labels={"a": "1"}, volumes=["vol:/more"], cap_drop=["ALL"], tmpfs=["/run"], hosts={"a": "::1"},
+    sysctls={"a": "1"}, ports=["1:1"], command=["x"], user="0", hostname="h", shm_size="1m", ulimits=["core=0"],
+    memory="64m", cpus=1.0, security_opt=["no-new-privileges"], read_only=True, log_options={"a": "1"}, init=True,
+    healthcheck={"test": "true"}, stop_timeout=1, log_driver="local", stop_signal="SIGTERM",
+)  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("option", "value"),
     [
@@ -224,14 +232,8 @@ def test_another_image_of_the_same_name_replaces_whatever_drift_says() -> None:
     ],
 )  # fmt: skip
 def test_whatever_is_removed_from_the_options_is_seen(option: str, value: Any) -> None:
-    full = params(
-        env={"A": "1"}, labels={"a": "1"}, volumes=["vol:/more"], cap_drop=["ALL"], tmpfs=["/run"], hosts={"a": "::1"},
-        sysctls={"a": "1"}, ports=["1:1"], command=["x"], user="0", hostname="h", shm_size="1m", ulimits=["core=0"],
-        memory="64m", cpus=1.0, security_opt=["no-new-privileges"], read_only=True, log_options={"a": "1"}, init=True,
-        healthcheck={"test": "true"}, stop_timeout=1, log_driver="local", stop_signal="SIGTERM",
-    )  # fmt: skip
-    engine = engine_with(full)
-    result = run(engine, {**full, option: value})
+    engine = engine_with(FULL)
+    result = run(engine, {**FULL, option: value})
     assert result["actions"] == [f"recreate container box: {option}"]
     assert option in result["diff"]["before"]
 
@@ -270,6 +272,22 @@ def adopted(engine: FakeEngine) -> None:
     labels = engine.by_name("box")["Config"]["Labels"]
     for label in [label for label in labels if label.startswith("io.howdah")]:
         del labels[label]
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("env", {}), ("labels", {}), ("volumes", []), ("cap_drop", []), ("tmpfs", []), ("hosts", {}), ("sysctls", {}),
+        ("ports", []), ("command", None), ("user", None), ("security_opt", None), ("read_only", None),
+        ("healthcheck", None), ("stop_signal", None), ("cap_drop", ["NET_RAW"]), ("shm_size", "2m"),
+        ("hostname", "other"), ("ulimits", ["core=1"]), ("init", False), ("log_driver", "none"), ("stop_timeout", 2),
+    ],
+)  # fmt: skip
+def test_whatever_differs_is_seen_without_our_label(option: str, value: Any) -> None:
+    """The label remembers what was asked for: here nothing but what the container has can tell."""
+    engine = engine_with(FULL)
+    adopted(engine)
+    assert run(engine, {**FULL, option: value})["actions"] == [f"recreate container box: {option}"]
 
 
 def test_a_container_of_somebody_elses_is_taken_over_as_it_is() -> None:

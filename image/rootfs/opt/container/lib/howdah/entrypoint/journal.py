@@ -58,12 +58,16 @@ def has_served(lock_held: int) -> bool:
     return os.fstat(lock_held).st_size > 0
 
 
-def mark_served(layout: Layout, lock_held: int) -> None:
-    """Say so, durably and once: a ``postmaster.pid`` that is found from now on is of our own making."""
+def mark_served(layout: Layout, lock_held: int, durable: bool = True) -> None:
+    """Say so, once: a ``postmaster.pid`` that is found from now on is of our own making.
+
+    :param durable: whether to wait for the disk; else the caller has it wait for all, before a server runs.
+    """
     if not has_served(lock_held):
         os.write(lock_held, b"has served\n")
-        os.fsync(lock_held)
-        sync(os.path.dirname(layout.lock))
+        if durable:
+            os.fsync(lock_held)
+            sync(os.path.dirname(layout.lock))
 
 
 def write(layout: Layout, waldir: str | None, moving: bool) -> None:
@@ -139,12 +143,16 @@ def clean(layout: Layout) -> None:
         ) from error
 
 
-def write_file(path: str, data: bytes) -> None:
-    """Write a file that only its owner may read, durably."""
+def write_file(path: str, data: bytes, durable: bool = True) -> None:
+    """Write a file that only its owner may read.
+
+    :param durable: whether to wait for the disk.
+    """
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
         os.write(descriptor, data)
-        os.fsync(descriptor)
+        if durable:
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
 

@@ -18,6 +18,7 @@ from .logs import Log, tell_of_crashes
 if TYPE_CHECKING:
     from .patroni_node import Member
 
+_FOLLOW_UP_AFTER = "0.2"  # seconds
 _SMALL_SHM = 256 * 1024 * 1024
 
 
@@ -159,9 +160,8 @@ class _Start:
         if fresh:
             from .initialise import Initialiser
 
-            Initialiser(settings, place, self._major, self._child_environ, self._log).run(
-                self._environ, self._server(place.pgdata)
-            )
+            maker = Initialiser(settings, place, self._major, self._child_environ, self._log, self._lock)
+            maker.run(self._environ, self._server(place.pgdata))
         else:
             self._follow_up()
         journal.mark_served(place, self._lock)
@@ -214,7 +214,7 @@ class _Start:
         reader, writer = os.pipe()
         os.write(writer, json.dumps(request).encode("ascii") + b"\n")
         os.close(writer)
-        runtime.spawn("follow-up", [], {0: reader})
+        runtime.spawn("follow-up", [_FOLLOW_UP_AFTER], {0: reader})
         os.close(reader)
 
     def _warn_small_shm(self) -> None:

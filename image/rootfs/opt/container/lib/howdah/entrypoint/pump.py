@@ -8,9 +8,10 @@ That is what the server says before its collector runs, and what children of the
 """
 from __future__ import annotations
 
+# As in bin/log-pump: the server starts only once this has been loaded.
+import _signal as signal  # type: ignore[import-not-found]
 import os
 import select
-import signal
 
 PATRONI = "patroni"
 _CHUNK = 65536

@@ -39,12 +39,17 @@ def read(pgdata: str) -> Record | None:
         return None
 
 
-def write(pgdata: str, record: Record) -> None:
-    """Replace the record, durably."""
+def write(pgdata: str, record: Record, durable: bool = True) -> None:
+    """Replace the record.
+
+    :param durable: whether to wait for the disk.
+    """
     path = f"{pgdata}/{NAME}"
-    write_file(path + ".new", json.dumps({"role": record.role, "verifier": record.verifier}).encode("ascii"))
+    text = json.dumps({"role": record.role, "verifier": record.verifier})
+    write_file(path + ".new", text.encode("ascii"), durable)
     os.replace(path + ".new", path)
-    sync(pgdata)
+    if durable:
+        sync(pgdata)
 
 
 def is_applied(record: Record, role: str, password: str, is_verifier: bool) -> bool:
