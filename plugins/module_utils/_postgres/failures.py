@@ -113,5 +113,8 @@ def of_statement(error: Error, address: Address, deadline: Deadline, doing: str)
     if state == "XX000" and "concurrently updated" in said:
         kind = ConcurrentChange
     if issubclass(kind, DeadlineExceeded):
-        return kind(f"The time limit of {deadline.seconds:g} s was reached while {doing} ({said}).", **details)
+        cause = f"another session holds it; {said}" if kind is TimeoutLock else said
+        return kind(f"The time limit of {deadline.seconds:g} s was reached while {doing} ({cause}).", **details)
+    if kind is Forbidden and error.diag.message_detail:
+        said = f"{said}: {error.diag.message_detail.rstrip('.')}"  # which right is missing; it quotes no values
     return kind(f"The server at {address} refused while {doing}: {said} (SQLSTATE {state}).", **details)

@@ -61,7 +61,7 @@ def begin_writing(session: Session, role: str, superuser: bool, deadline: Deadli
             "keeping the statement out of the logs",
         )
     session.query(
-        "SELECT pg_advisory_xact_lock(%s)", (_lock_key(role),), deadline, f"another run changes role {role!r}"
+        "SELECT pg_advisory_xact_lock(%s)", (_lock_key(role),), deadline, f"waiting for another run that changes role {role!r}"
     )
 
 
@@ -75,7 +75,7 @@ def alter(session: Session, role: str, verifier: Verifier, deadline: Deadline) -
         SQL("ALTER ROLE {} PASSWORD %s").format(name),
         (str(verifier),),
         deadline,
-        f"another session holds role {role!r}",
+        f"changing the password of role {role!r}",
     )
 
 

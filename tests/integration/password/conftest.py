@@ -255,7 +255,7 @@ def ansible(tmp_path):
         environ = {**os.environ, "ANSIBLE_INJECT_FACT_VARS": "False", "ANSIBLE_LOCALHOST_WARNING": "False"}
         command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", "localhost,", "-c", "local"]
         command += ["-e", f"@{variables}", *options, str(playbook)]
-        done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=180, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         results = [json.loads((tmp_path / str(index)).read_text()) for index in range(len(calls))]
         return results, done.stdout + done.stderr

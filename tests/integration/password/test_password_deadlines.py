@@ -107,7 +107,7 @@ def test_a_slow_name_server(change, server, role, within, monkeypatch):
 
 
 def test_a_locked_role(change, server, role, locked, within, statements):
-    with within(TIMEOUT), pytest.raises(errors.TimeoutLock, match=f"another session holds role '{role}'"):
+    with within(TIMEOUT), pytest.raises(errors.TimeoutLock, match=f"role '{role}' .another session holds it"):
         change(role, "x", timeout=TIMEOUT)
     assert _backends(server) == []
     # A server quotes the statement that failed, unless it is told not to.

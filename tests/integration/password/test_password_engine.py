@@ -17,6 +17,7 @@ from ansible_collections.howdah.postgresql.plugins.module_utils._postgres.engine
 from ansible_collections.howdah.postgresql.plugins.module_utils._postgres.password import Wish, plan_of
 from ansible_collections.howdah.postgresql.plugins.module_utils._postgres.scram import Verifier
 
+ADMIN = "WITH ADMIN OPTION"  # CREATEROLE alone does not do since PostgreSQL 16
 NEW_LIBPQ = psycopg2.extensions.libpq_version() >= 160000
 
 
@@ -216,15 +217,28 @@ def test_two_runs_at_once_end_well(server, role, dbnames):
 
 
 @pytest.fixture
-def manager(server):
+def manager(server, role):
     """The login of a role that may change passwords, but not read them."""
     name = f"manager_{secrets.token_hex(4)}"
-    server.sql(f"CREATE ROLE {name} LOGIN CREATEROLE PASSWORD 'manager'")
+    server.sql(f"CREATE ROLE {name} LOGIN CREATEROLE PASSWORD 'manager'; GRANT {role}, trusty TO {name} {ADMIN}")
     yield server.target(user=name, password="manager")
     server.sql(f"DROP ROLE {name}")
 
 
 LIBPQS = [pytest.param(NEW_LIBPQ, id="of this machine"), pytest.param(False, id="before 16")]
+
+
+def test_a_right_that_is_missing_is_named(server, role, change):
+    server.sql("CREATE ROLE halfway LOGIN CREATEROLE PASSWORD 'halfway'")
+    try:
+        target = server.target(user="halfway", password="halfway")
+        if server.sql("SHOW server_version_num")[0][0] >= "160000":
+            with pytest.raises(errors.Forbidden, match="changing the password .* ADMIN option"):
+                change(role, "x", target=target)
+        else:
+            assert change(role, "x", target=target)["changed"]
+    finally:
+        server.sql("DROP ROLE halfway")
 
 
 @pytest.mark.parametrize("require_auth", LIBPQS)

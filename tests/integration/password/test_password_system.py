@@ -86,6 +86,7 @@ def test_set_and_unchanged(run, role, server):
 def test_login_probe_of_an_old_libpq(run, role, server):
     """A random wrong password first: a server that takes it proves nothing by taking the right one."""
     server.sql("CREATE ROLE old_manager LOGIN CREATEROLE PASSWORD 'manager'")
+    server.sql(f"GRANT {role}, trusty TO old_manager WITH ADMIN OPTION")  # CREATEROLE alone does not do since 16
     try:
         wishes = [(role, "secret", False), (role, "secret", False), (role, "other", True), ("trusty", "any", False)]
         told = run(*wishes, user="old_manager", password="manager")
