@@ -61,7 +61,10 @@ def begin_writing(session: Session, role: str, superuser: bool, deadline: Deadli
             "keeping the statement out of the logs",
         )
     session.query(
-        "SELECT pg_advisory_xact_lock(%s)", (_lock_key(role),), deadline, f"waiting for another run that changes role {role!r}"
+        "SELECT pg_advisory_xact_lock(%s)",
+        (_lock_key(role),),
+        deadline,
+        f"waiting for another run that changes role {role!r}",
     )
 
 

@@ -164,6 +164,8 @@ def standby(server):
     server.execute("sh", "-c", f"rm -f {STANDBY_DATA}/postmaster.pid; chmod 700 {STANDBY_DATA}")
     conninfo = "host=127.0.0.1 user=postgres application_name=howdah_standby"
     options = f"-p {STANDBY_PORT} -c listen_addresses=* -c cluster_name= -c logging_collector=off"
+    # Citus raises it, and a standby may not have less than its primary.
+    options += f" -c max_prepared_transactions={server.sql('SHOW max_prepared_transactions')[0][0]}"
     server.execute(
         "sh",
         "-c",

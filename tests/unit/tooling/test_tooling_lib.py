@@ -182,7 +182,8 @@ def test_time_is_noted_and_the_exit_code_kept(checkout: Path) -> None:
     script = 'status=0; howdah_timed "a step" bash -c "sleep 0.1; exit 7" || status=$?; howdah_times; exit $status'
     done = bash(checkout, script)
     assert done.returncode == 7
-    assert done.stdout.split() == ["0.1", "s", "a", "step"]
+    seconds, *words = done.stdout.split()
+    assert 0.1 <= float(seconds) < 30 and words == ["s", "a", "step"]
 
 
 def test_unknown_level_is_refused(checkout: Path) -> None:
