@@ -22,6 +22,8 @@ from builder import Builder
 
 VOLUME = "/var/lib/postgresql/data"
 PATIENCE = 30.0  # seconds; no wait of these tests takes longer
+# Options of a container that are none of its host's.
+_OF_THE_CONTAINER = ("user", "entrypoint", "healthcheck", "networking_config")
 
 
 class Box:
@@ -136,15 +138,15 @@ def _is_documented(line: Any) -> bool:
     )
 
 
-def until(condition: Callable[[], Any]) -> Any:
+def until(condition: Callable[[], Any], patience: float = PATIENCE) -> Any:
     """Wait for something true, and return it."""
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + patience
     while time.monotonic() < end:
         value = condition()
         if value:
             return value
         time.sleep(0.02)
-    raise AssertionError(f"waited {PATIENCE:g} s in vain")
+    raise AssertionError(f"waited {patience:g} s in vain")
 
 
 @dataclass
@@ -179,10 +181,10 @@ class Engine:
         **options: Any,
     ) -> Box:
         """Start a container with a volume, a port on 127.0.0.1, and files by their paths."""
-        create = {name: options.pop(name) for name in ("user", "entrypoint", "healthcheck") if name in options}
-        mode = options.pop("mode", "rw")
+        create = {name: options.pop(name) for name in _OF_THE_CONTAINER if name in options}
+        mode, more = options.pop("mode", "rw"), options.pop("binds", [])
         host = self.client.create_host_config(
-            binds=[f"{volume or self.volume()}:{mount}:{mode}"],
+            binds=[f"{volume or self.volume()}:{mount}:{mode}", *more],
             port_bindings={5432: ("127.0.0.1",)},
             **{"shm_size": "256m", **options},
         )
@@ -254,6 +256,6 @@ def build(docker_client: docker.APIClient, tmp_path: Path) -> Iterator[Builder]:
 
 
 @pytest.fixture
-def box_until() -> Callable[[Callable[[], Any]], Any]:
+def box_until() -> Callable[..., Any]:
     """Waiting, bounded."""
     return until

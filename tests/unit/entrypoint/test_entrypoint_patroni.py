@@ -229,3 +229,13 @@ def test_our_own_lines_pass_unchanged(capfd: pytest.CaptureFixture[str]) -> None
     raw = b'{"time": "t", "level": "INFO", "component": "post-bootstrap", "event": "e", "message": "m"}\n'
     patroni_lines.PatroniLines(Log("INFO"), "WARN").feed(raw)
     assert capfd.readouterr().err.encode() == raw
+
+
+def test_what_a_new_cluster_needs_for_its_members() -> None:
+    environ = {**WHOLE, "PATRONI_REPLICATION_USERNAME": "copier", "PATRONI_REPLICATION_PASSWORD": "secret"}
+    found = patroni_node.understand(environ, environment.Settings(), {}, None, [])
+    request = patroni_start.bootstrap_request(environment.Settings(), found.roles)
+    copier, rewinder = request["members"]
+    assert (copier["role"], copier["options"]) == ("copier", "LOGIN REPLICATION")
+    assert copier["verifier"].startswith("SCRAM-SHA-256$")
+    assert rewinder == {"role": "rewinder", "verifier": None, "options": "LOGIN"}

@@ -114,6 +114,34 @@ def test_without_a_journal_nothing_is_removed(tmp_path: Path) -> None:
     assert layout.is_cluster(place.pgdata)
 
 
+@pytest.mark.parametrize(
+    ("copy", "last_file", "left"),
+    [(False, True, []), (True, False, []), (True, True, ["global"])],
+    ids=["new", "half a copy", "complete copy"],
+)
+def test_what_a_start_finds_in_the_journal(tmp_path: Path, copy: bool, last_file: bool, left: list[str]) -> None:
+    place = layout.Layout(str(tmp_path / "15"), staged=False)
+    (tmp_path / "15/global").mkdir(parents=True)
+    if last_file:
+        (tmp_path / "15/global/pg_control").touch()
+    (tmp_path / "15.failed").mkdir()  # Patroni's name for what it gave up
+    journal.write(place, None, moving=False, copy=copy)
+    journal.settle(place, Log("ERROR"))
+    assert journal.pending(place) is None
+    assert (sorted(os.listdir(place.pgdata)) if os.path.isdir(place.pgdata) else []) == left
+    assert (tmp_path / "15.failed").exists() == bool(left)
+
+
+def test_an_empty_start_is_remembered_until_there_is_a_cluster(tmp_path: Path) -> None:
+    place = layout.Layout(str(tmp_path / "15"), staged=False)
+    assert not journal.attempted(place)
+    journal.note_attempt(place, empty=True)
+    journal.note_attempt(place, empty=True)
+    assert journal.attempted(place)
+    journal.note_attempt(place, empty=False)
+    assert not journal.attempted(place)
+
+
 def test_of_a_damaged_journal_nothing_is_removed(tmp_path: Path) -> None:
     place = layout.Layout(str(tmp_path / "15"), False)
     (tmp_path / "15").mkdir()

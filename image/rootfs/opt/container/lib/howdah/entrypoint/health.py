@@ -15,7 +15,7 @@ import time
 
 from .._core.errors import HowdahError
 from .._postgres.rest import Rest, ask
-from . import question, runtime
+from . import layout, question, runtime
 
 _TIMEOUT = 1.5
 _FREE_SHARE = 0.05
@@ -43,6 +43,8 @@ def postgres(state: runtime.State) -> tuple[bool, str]:
     """Whether clients can log in; or, once they could, whether the server is alive."""
     if state.mode == "maintenance":
         return True, "maintenance: no server is meant to run"
+    if os.path.exists(layout.place(state.pgdata).journal):
+        return False, "the cluster is being made"
     server = question.running(state.pgdata)
     if server is None:
         return False, "no server runs"

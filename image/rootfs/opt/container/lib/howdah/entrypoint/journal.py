@@ -8,7 +8,8 @@ engine cannot free it while anything of the old container still runs. So one vol
 servers, and whoever holds it may clean up.
 
 The journal is written before the first file of a new cluster and removed after the last. Found at
-a start, it names exactly what is to be removed before all begins again.
+a start, it names exactly what is to be removed before all begins again. A copy of another member is in it
+as well; such a one is complete with its last file, global/pg_control.
 """
 from __future__ import annotations
 
@@ -20,6 +21,7 @@ from typing import Any
 
 from .faults import Fault, Refused
 from .layout import Layout, contents, unusable
+from .logs import Log
 from .runtime import remove_tree
 
 
@@ -70,14 +72,15 @@ def mark_served(layout: Layout, lock_held: int, durable: bool = True) -> None:
             sync(os.path.dirname(layout.lock))
 
 
-def write(layout: Layout, waldir: str | None, moving: bool) -> None:
+def write(layout: Layout, waldir: str | None, moving: bool, copy: bool = False) -> None:
     """Say, durably, that a cluster is being made.
 
     :param waldir: its directory of write-ahead log outside itself, if any.
     :param moving: whether it is about to be moved from the staging directory into PGDATA, which holds
         nothing else.
+    :param copy: whether it is copied from another member.
     """
-    entry = {"directory": layout.build, "waldir": waldir, "moving": moving}
+    entry = {"directory": layout.build, "waldir": waldir, "moving": moving, "copy": copy}
     new = layout.journal + ".new"
     write_file(new, json.dumps(entry).encode())
     os.replace(new, layout.journal)
@@ -114,13 +117,26 @@ def pending(layout: Layout) -> dict[str, Any] | None:
     return entry
 
 
+def settle(layout: Layout, log: Log) -> None:
+    """Remove what an interrupted start has left. The lock must be held."""
+    entry = pending(layout)
+    if entry is None:
+        return
+    if entry.get("copy") and os.path.exists(f"{layout.pgdata}/global/pg_control"):
+        remove(layout)
+        return
+    log.warn("half_made", f"{layout.pgdata} is left from a start that was interrupted: it is made anew.")
+    clean(layout)
+
+
 def clean(layout: Layout) -> None:
     """Remove what the journal names, and then the journal. The lock must be held."""
     entry = pending(layout)
     if entry is None:
         return
     waldir = entry["waldir"]
-    paths = [entry["directory"]]
+    # The second is what Patroni makes of a new cluster that failed.
+    paths = [entry["directory"], f"{layout.pgdata}.failed"]
     try:
         if entry["moving"]:
             # The server has made files there as well, such as postmaster.pid.
@@ -141,6 +157,22 @@ def clean(layout: Layout) -> None:
                 f"({error.filename}). Remove it, or give this container a new volume.",
             )
         ) from error
+
+
+def attempted(layout: Layout) -> bool:
+    """Whether a member of a cluster has started here with nothing before, and never had anything since."""
+    return os.path.exists(layout.attempt)
+
+
+def note_attempt(layout: Layout, empty: bool) -> None:
+    """Say, durably, whether a member of a cluster starts with nothing."""
+    if empty == attempted(layout):
+        return
+    if empty:
+        write_file(layout.attempt, b"")
+    else:
+        os.unlink(layout.attempt)
+    sync(os.path.dirname(layout.attempt))
 
 
 def write_file(path: str, data: bytes, durable: bool = True) -> None:

@@ -14,7 +14,7 @@ from .faults import Fault, Refused
 VOLUME = "/var/lib/postgresql/data"
 
 _OURS = ".howdah"
-_BESIDE = ("lock", "journal", "journal.new", "staging")
+_BESIDE = ("lock", "journal", "journal.new", "attempt", "staging")
 # The first are found in fresh volumes: made by file systems and storage, not by people.
 _NO_CONTENT = frozenset(("lost+found", ".snapshot", ".zfs", *(f"{_OURS}.{kind}" for kind in _BESIDE)))
 
@@ -46,6 +46,11 @@ class Layout:
     def journal(self) -> str:
         """The file that says that the cluster is not complete."""
         return self._beside("journal")
+
+    @property
+    def attempt(self) -> str:
+        """The file that says that a member has started here with nothing: it may have begun to make the cluster."""
+        return self._beside("attempt")
 
     @property
     def build(self) -> str:
@@ -82,7 +87,12 @@ def observe(pgdata: str | None, major: str, volume: str = VOLUME) -> Volume:
     versions = {}
     candidates = [root]
     try:
-        entries = [entry for entry in os.scandir(root) if entry.is_dir() and not entry.name.startswith(".")]
+        # What Patroni could not finish is nobody's cluster.
+        entries = [
+            entry
+            for entry in os.scandir(root)
+            if entry.is_dir() and not entry.name.startswith(".") and entry.name != f"{major}.failed"
+        ]
         candidates += sorted(entry.path for entry in entries)
     except OSError:
         pass  # missing, or closed to us: said later, by whoever needs it
@@ -234,6 +244,21 @@ def check_empty(layout: Layout, waldir: str | None) -> None:
                     "sub-directory.",
                 )
             )
+
+
+def check_removable(layout: Layout) -> None:
+    """Whether Patroni can make the cluster's directory, and remove it before it copies another member.
+
+    :raises Refused: when it cannot.
+    """
+    if layout.staged:
+        raise Refused(
+            Fault(
+                "pgdata_is_mount",
+                f"PGDATA is {layout.pgdata}, which is a mount: Patroni must be able to remove the directory. "
+                "Leave PGDATA unset, or set it to a sub-directory of the volume.",
+            )
+        )
 
 
 def unusable(path: str, error: OSError) -> Refused:

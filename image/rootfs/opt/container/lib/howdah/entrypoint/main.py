@@ -130,25 +130,25 @@ class _Start:
         from . import patroni_start
 
         place = self._layout
-        if journal.pending(place) is not None:
-            self._log.warn("half_made", f"{place.pgdata} is left from a start that was interrupted: it is made anew.")
-            journal.clean(place)
+        journal.settle(place, self._log)
         if layout.is_cluster(place.pgdata):
             layout.check_cluster(place.pgdata)
             runtime.forget_dead_server(place.pgdata, ours=journal.has_served(self._lock))
+            again = False
         else:
+            layout.check_removable(place)
             layout.check_empty(place, None)
+            again = journal.attempted(place)
+        journal.note_attempt(place, not layout.is_cluster(place.pgdata))
         journal.mark_served(place, self._lock)
         self._warn_small_shm()
-        words = patroni_start.prepare(self._settings, member, place, self._major, self._log)
+        words = patroni_start.prepare(self._settings, member, place, self._major, again, self._log)
         # Patroni's SIGTERM is the orderly one.
         self._exec_init(words, rewrite=f"{int(signal.SIGINT)}:{int(signal.SIGTERM)}")
 
     def _serve(self) -> NoReturn:
         settings, place = self._settings, self._layout
-        if journal.pending(place) is not None:
-            self._log.warn("half_made", f"{place.pgdata} is left from a start that was interrupted: it is made anew.")
-            journal.clean(place)
+        journal.settle(place, self._log)
         fresh = not layout.is_cluster(place.pgdata)
         if fresh:
             layout.check_empty(place, settings.waldir)

@@ -136,7 +136,11 @@ def decisions(node: Node) -> dict[str, Any]:
             "data_dir": node.pgdata,
             "config_dir": None,
             "bin_dir": f"/usr/lib/postgresql/{node.major}/bin",
-            "bin_name": {"postgres": "/opt/container/bin/server"},
+            # initdb and pg_basebackup run under the journal: what is half made at a kill is made anew.
+            "bin_name": {
+                "postgres": "/opt/container/bin/server",
+                **{name: f"/opt/container/bin/{name}" for name in ("initdb", "pg_basebackup")},
+            },
             "pgpass": f"{node.run}/pgpass",
             "use_unix_socket": True,
             "parameters": {**parameters, "unix_socket_directories": node.sockets},

@@ -14,7 +14,7 @@ from typing import Any, Mapping
 
 from .environment import Settings
 from .faults import Fault
-from .patroni_files import REST_PORT, SHARED_SETTINGS, merge
+from .patroni_files import REPLICATOR, REST_PORT, REWINDER, SHARED_SETTINGS, merge
 
 FOLDER = "/etc/howdah"
 FILE = f"{FOLDER}/patroni.yml"
@@ -43,6 +43,18 @@ _WHERE = ("HOST", "HOSTS", "URL", "PROXY", "SRV")
 
 
 @dataclass(frozen=True)
+class Role:
+    """What members log in to each other as.
+
+    :param options: of CREATE ROLE.
+    """
+
+    name: str
+    password: str | None
+    options: str
+
+
+@dataclass(frozen=True)
 class Member:
     """What was found.
 
@@ -51,6 +63,7 @@ class Member:
     :param store: where members meet, by Patroni's name of the section; empty when it is missing.
     :param rest: host:port under which this very node reaches its REST interface.
     :param tls: the folder with the certificate; None without one.
+    :param roles: that a new cluster needs for its members.
     """
 
     scope: str
@@ -58,6 +71,7 @@ class Member:
     store: str
     rest: str
     tls: str | None
+    roles: tuple[Role, ...] = ()
     faults: tuple[Fault, ...] = field(default=())
     warnings: tuple[Fault, ...] = field(default=())
 
@@ -97,7 +111,18 @@ def understand(
             if not value:
                 faults.append(_fault(f"Patroni must know {word}: set {example} (a variable, or in {FILE})."))
     rest = _section(effective, "restapi").get("listen") or f"*:{REST_PORT}"
-    return Member(scope, name, store, _own(str(rest)), tls, tuple(faults), tuple(_doubts(effective, settings, tls)))
+    doubts = tuple(_doubts(effective, settings, tls))
+    return Member(scope, name, store, _own(str(rest)), tls, _roles(effective), tuple(faults), doubts)
+
+
+def _roles(effective: Mapping[str, Any]) -> tuple[Role, ...]:
+    authentication = _section(_section(effective, "postgresql"), "authentication")
+    found = []
+    for section, usual, options in (("replication", REPLICATOR, "LOGIN REPLICATION"), ("rewind", REWINDER, "LOGIN")):
+        given = _section(authentication, section)
+        password = given.get("password")
+        found.append(Role(str(given.get("username") or usual), str(password) if password else None, options))
+    return tuple(found)
 
 
 def _load(path: str) -> tuple[dict[str, Any], list[Fault]]:
@@ -216,8 +241,15 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
             content[key] = environ[variable]
     if environ.get("PATRONI_RESTAPI_LISTEN"):
         content["restapi"] = {"listen": environ["PATRONI_RESTAPI_LISTEN"]}
-    if environ.get("PATRONI_REPLICATION_PASSWORD"):
-        content["postgresql"] = {"authentication": {"replication": {"password": True}}}
+    authentication = {
+        section: {
+            key: environ[f"PATRONI_{section.upper()}_{key.upper()}"]
+            for key in ("username", "password")
+            if environ.get(f"PATRONI_{section.upper()}_{key.upper()}")
+        }
+        for section in ("replication", "rewind")
+    }
+    content["postgresql"] = {"authentication": authentication}
     for store in (*_STORES, "etcd"):
         if any(environ.get(f"PATRONI_{store.upper()}_{suffix}") for suffix in _WHERE):
             content[store] = {"environment": True}

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence
 
 from . import config, patroni_files, patroni_node, runtime
 from .environment import Settings
@@ -18,8 +18,13 @@ _PYTHON = "/opt/container/venv/bin/python"
 _PROGRAM = "/opt/container/venv/bin/patroni"
 
 
-def prepare(settings: Settings, member: patroni_node.Member, place: Layout, major: str, log: Log) -> list[str]:
-    """Write what Patroni reads; its command, under the pump."""
+def prepare(
+    settings: Settings, member: patroni_node.Member, place: Layout, major: str, again: bool, log: Log
+) -> list[str]:
+    """Write what Patroni reads; its command, under the pump.
+
+    :param again: whether a start with an empty volume was interrupted before.
+    """
     node = patroni_files.Node(
         settings=settings,
         pgdata=place.pgdata,
@@ -36,28 +41,41 @@ def prepare(settings: Settings, member: patroni_node.Member, place: Layout, majo
     os.symlink(patroni_node.FILE, f"{DIRECTORY}/50-node.yml")
     _write(f"{DIRECTORY}/90-image.yml", patroni_files.text(patroni_files.decisions(node)))
     _write(runtime.ARGUMENTS, "".join(f"{word}\n" for word in config.words(config.logging_settings(runtime.LOGS))))
-    _write(runtime.BOOTSTRAP, json.dumps(bootstrap_request(settings)))
+    _write(runtime.BOOTSTRAP, json.dumps(bootstrap_request(settings, member.roles)))
     runtime.write_state(
         runtime.State("patroni", place.pgdata, settings.user, rest=member.rest, tls=member.tls or "")
     )
     log.info("start", f"Starting Patroni as {member.name!r} of the cluster {member.scope!r}.")
     sieve = f"{runtime.LOGS}/{config.JSON_LOG}" if config.hides_news(settings.log_level) else ""
+    before = [f"{runtime.BIN}/before-patroni", settings.log_level, member.name, DIRECTORY]
     return [
         *(f"{runtime.BIN}/log-pump", settings.log_level, "patroni", f"{runtime.LOGS}/{config.RAW_LOG}", sieve),
+        *(before if again and member.store == "etcd3" else ()),
         *(_PYTHON, "-I", _PROGRAM, DIRECTORY),
     ]
 
 
-def bootstrap_request(settings: Settings) -> Mapping[str, Any]:
-    """What is left to do by whoever makes the cluster, once its server runs. Pure."""
-    verifier = settings.password
-    if verifier is not None and not settings.password_is_verifier:
+def bootstrap_request(settings: Settings, roles: Sequence[patroni_node.Role] = ()) -> Mapping[str, Any]:
+    """What is left to do by whoever makes the cluster, once its server runs. Pure.
+
+    :param roles: of the members.
+    """
+
+    def verifier(password: str | None) -> str | None:
+        if password is None:
+            return None
         from .._postgres.scram import Verifier
 
-        verifier = str(Verifier.derive(verifier))
+        return str(Verifier.derive(password))
+
     return {
         "role": settings.user,
-        "verifier": verifier,
+        "verifier": settings.password if settings.password_is_verifier else verifier(settings.password),
+        "members": [
+            {"role": role.name, "verifier": verifier(role.password), "options": role.options}
+            for role in roles
+            if role.name != settings.user
+        ],
         "database": settings.database,
         "timeout": settings.timeout_change_password,
         "level": settings.log_level,

@@ -3,8 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What Patroni runs once, on the server of a new cluster, before anybody else can log in.
 
-It sets the password of the environment through the password engine, and makes the database and the extension
-for statistics. If it fails, Patroni removes the cluster again.
+It sets the password of the environment through the password engine, makes the database, the roles of the members and
+the extension for statistics, and runs the init scripts. Then the cluster is complete: the journal says so. Patroni
+makes the roles as well, but later: a cluster without them, from a container that was killed in between, could have no
+replica ever. If anything fails, Patroni gives the cluster up, and the next start makes another one.
 """
 from __future__ import annotations
 
@@ -21,13 +23,17 @@ from .._postgres.engine import Outcome, set_passwords
 from .._postgres.password import Wish
 from .._postgres.scram import Verifier
 from .._postgres.target import Target
-from . import question, runtime
+from . import journal, layout, question, runtime, scripts
 from .config import BUILT_IN
-from .faults import STATUS_FAILED
+from .faults import STATUS_FAILED, Refused
 from .logs import Log
 
 # Making a database copies another; with the disk of a small machine that takes its time.
 _SECONDS_DATABASE = 60.0
+_REWIND_CALLS = (
+    "pg_catalog.pg_ls_dir(text, boolean, boolean), pg_catalog.pg_stat_file(text, boolean), "
+    "pg_catalog.pg_read_binary_file(text), pg_catalog.pg_read_binary_file(text, bigint, bigint, boolean)"
+)
 
 
 def main(_arguments: list[str]) -> int:
@@ -37,31 +43,78 @@ def main(_arguments: list[str]) -> int:
     log = Log(request["level"], "post-bootstrap")
     state = runtime.read_state()
     server = question.running(state.pgdata) if state is not None else None
-    if server is None:
+    if state is None or server is None:
         log.error("post_bootstrap_failed", "There is no server to finish the bootstrap on.")
         return STATUS_FAILED
     target = Target(socket_dir=server.socket_dir, port=server.port, user=request["role"], dbname="postgres")
     try:
-        _password(target, request, log)
+        _roles(target, request)
+        _passwords(target, request, log)
         _databases(target, request["database"])
+        place = layout.place(state.pgdata)
+        # A cluster that comes from a backup is none of initdb's, and has had its scripts.
+        if journal.pending(place) is not None:
+            _scripts(server.socket_dir, request, log)
+        journal.remove(place)
     except HowdahError as error:
         log.error("post_bootstrap_failed", f"The new cluster cannot be finished: {error.message}", code=error.code)
         return STATUS_FAILED
+    except Refused as refusal:
+        for fault in refusal.faults:
+            log.error(fault.event, fault.message)
+        return refusal.status
     os.unlink(runtime.BOOTSTRAP)
     log.info("bootstrapped", "The new cluster is complete.")
     return 0
 
 
-def _password(target: Target, request: Mapping[str, Any], log: Log) -> None:
+def _roles(target: Target, request: Mapping[str, Any]) -> None:
+    """What the members log in as, with what pg_rewind needs to call."""
+    deadline = Deadline(request["timeout"])
+    session = connect(target, deadline)
+    try:
+        found = session.query("SELECT rolname FROM pg_catalog.pg_roles", (), deadline, "reading the roles")
+        known = {row[0] for row in found}
+        for role in request["members"]:
+            if role["role"] in known:
+                continue
+            name = sql.Identifier(role["role"])
+            statement = sql.SQL("CREATE ROLE {} WITH {}").format(name, sql.SQL(role["options"]))
+            session.query(statement, (), deadline, f"making the role {role['role']}")
+            if "REPLICATION" not in role["options"]:
+                grant = sql.SQL("GRANT EXECUTE ON FUNCTION {} TO {}").format(sql.SQL(_REWIND_CALLS), name)
+                session.query(grant, (), deadline, f"granting to {role['role']}")
+    finally:
+        session.close()
+
+
+def _passwords(target: Target, request: Mapping[str, Any], log: Log) -> None:
     if request["verifier"] is None:
         log.warn(
             "no_password",
             "POSTGRES_PASSWORD is not set: nobody can log in over TCP until a password is set. "
             "Inside the container, `psql` works without one.",
         )
+    wishes = [
+        Wish(entry["role"], verifier=Verifier.parse(entry["verifier"]), password=None)
+        for entry in (request, *request["members"])
+        if entry["verifier"] is not None
+    ]
+    if wishes:
+        set_passwords(target, wishes, Deadline(request["timeout"]), False, Outcome())
+
+
+def _scripts(socket_dir: str, request: Mapping[str, Any], log: Log) -> None:
+    """The init scripts of the user, as the mode postgres runs them."""
+    paths = scripts.find()
+    if not paths:
         return
-    wish = Wish(request["role"], verifier=Verifier.parse(request["verifier"]), password=None)
-    set_passwords(target, [wish], Deadline(request["timeout"]), False, Outcome())
+    environ = {**os.environ, "PGHOST": socket_dir}
+    environ.pop("PGPASSFILE", None)  # Patroni's
+    with scripts.pumped(log.level) as output:
+        runner = scripts.Scripts(request["role"], request["database"], environ, output, log)
+        for path in paths:
+            runner.run(path)
 
 
 def _databases(target: Target, name: str) -> None:
@@ -69,7 +122,8 @@ def _databases(target: Target, name: str) -> None:
     deadline = Deadline(_SECONDS_DATABASE)
     session = connect(target, deadline)
     try:
-        if name not in BUILT_IN:
+        found = session.query("SELECT datname FROM pg_catalog.pg_database", (), deadline, "reading the databases")
+        if name not in BUILT_IN and name not in {row[0] for row in found}:
             statement = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
             session.query(statement, (), deadline, f"making the database {name!r}")
         libraries = session.query("SHOW shared_preload_libraries", (), deadline, "asking for the libraries")[0][0]

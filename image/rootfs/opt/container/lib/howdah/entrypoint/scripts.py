@@ -8,7 +8,8 @@ import os
 import signal
 import subprocess
 import time
-from typing import Mapping, Sequence
+from contextlib import contextmanager
+from typing import Iterator, Mapping, Sequence
 
 from . import question
 from .environment import Settings
@@ -55,6 +56,99 @@ def kill_session(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
+@contextmanager
+def pumped(level: str) -> Iterator[int]:
+    """A descriptor for what scripts say: lines of our log are made of it."""
+    reader, writer = os.pipe()
+    pump = spawn("log-pump", [level, "initdb.d"], {0: reader})
+    os.close(reader)
+    try:
+        yield writer
+    finally:
+        os.close(writer)
+        os.waitpid(pump, 0)  # what was said is written before anything else is
+
+
+class Scripts:
+    """Runs files against a server that is there.
+
+    :param user: the superuser.
+    :param database: where SQL runs.
+    :param environ: of the files; with PGHOST and PGUSER.
+    :param output: a descriptor for what they say.
+    """
+
+    def __init__(self, user: str, database: str, environ: Mapping[str, str], output: int, log: Log) -> None:
+        self._user = user
+        self._database = database
+        self._environ = {**environ, "PGUSER": user, "POSTGRES_USER": user, "POSTGRES_DB": database}
+        self._environ.pop("PGHOSTADDR", None)
+        self._output = output
+        self._log = log
+
+    def run(self, path: str) -> None:
+        """Run one file.
+
+        :raises Refused: when it fails.
+        """
+        environ = self._environ
+        suffix = next((suffix for suffix in (*_SQL, ".sh") if path.endswith(suffix)), None)
+        if suffix is None or not os.path.isfile(path):
+            self._log.info("script_ignored", f"{path} is ignored: it is none of .sh, {', '.join(_SQL)}.")
+            return
+        self._log.info("script", f"Running {path}.")
+        if suffix == ".sh":
+            # As in the official image: what is not executable is sourced by a shell.
+            command = [path] if os.access(path, os.X_OK) else ["bash", "-e", "-c", '. "$0"', path]
+            status = self._program(command, environ)
+        else:
+            # SQL may read other variables of the user's; shell scripts see all of them.
+            kept = {name: value for name, value in environ.items() if name != "POSTGRES_PASSWORD"}
+            status = self._sql([*_SQL[suffix], path], kept)
+        if status:
+            raise Refused(
+                Fault(
+                    "script_failed",
+                    f"The init script {path} failed with exit code {status}; what it said is logged above. "
+                    "Nothing is left in the volume: correct the script and start again.",
+                ),
+                status=STATUS_FAILED,
+            )
+
+    def _program(self, command: Sequence[str], environ: Mapping[str, str], stdin: int = subprocess.DEVNULL) -> int:
+        process = subprocess.Popen(
+            command, env=environ, stdin=stdin, stdout=self._output, stderr=self._output, start_new_session=True
+        )
+        try:
+            return process.wait()
+        except BaseException:
+            kill_session(process)
+            raise
+
+    def _sql(self, reader: Sequence[str], environ: Mapping[str, str]) -> int:
+        """Feed SQL to psql as it is unpacked."""
+        output, source_end = os.pipe()
+        source = subprocess.Popen(
+            reader, env=environ, stdout=source_end, stderr=self._output, start_new_session=True
+        )
+        os.close(source_end)
+        try:
+            status = self._program(
+                [
+                    *("psql", "--set=ON_ERROR_STOP=1", "--no-password", "--no-psqlrc"),
+                    f"--username={self._user}",
+                    f"--dbname={self._database}",
+                ],
+                environ,
+                stdin=output,
+            )
+            os.close(output)
+            return status or source.wait()
+        except BaseException:
+            kill_session(source)
+            raise
+
+
 class Runner:
     """Runs the scripts against a temporary server that nobody else can reach.
 
@@ -84,14 +178,8 @@ class Runner:
 
         :raises Refused: when one fails.
         """
-        reader, self._output = os.pipe()
-        pump = spawn("log-pump", [self._log.level, "initdb.d"], {0: reader})
-        os.close(reader)
-        try:
+        with pumped(self._log.level) as self._output:
             self._run_all(paths, user_environ)
-        finally:
-            os.close(self._output)
-            os.waitpid(pump, 0)  # what was said is written before anything else is
 
     def _run_all(self, paths: Sequence[str], user_environ: Mapping[str, str]) -> None:
         os.mkdir(self._sockets, 0o700)
@@ -115,14 +203,11 @@ class Runner:
                 **user_environ,
                 **{name: self._environ[name] for name in self._environ if name.startswith(("LD_", "NSS_"))},
                 "PGHOST": self._sockets,
-                "PGUSER": self._settings.user,
                 "PGDATA": self._pgdata,
-                "POSTGRES_USER": self._settings.user,
-                "POSTGRES_DB": self._settings.database,
             }
-            environ.pop("PGHOSTADDR", None)
+            scripts = Scripts(self._settings.user, self._settings.database, environ, self._output, self._log)
             for path in paths:
-                self._script(path, environ)
+                scripts.run(path)
             # Smart first: the last client's backend may be a moment behind it. Then fast.
             server.send_signal(signal.SIGTERM)
             try:
@@ -157,59 +242,3 @@ class Runner:
             ),
             status=STATUS_FAILED,
         )
-
-    def _script(self, path: str, environ: Mapping[str, str]) -> None:
-        suffix = next((suffix for suffix in (*_SQL, ".sh") if path.endswith(suffix)), None)
-        if suffix is None or not os.path.isfile(path):
-            self._log.info("script_ignored", f"{path} is ignored: it is none of .sh, {', '.join(_SQL)}.")
-            return
-        self._log.info("script", f"Running {path}.")
-        if suffix == ".sh":
-            # As in the official image: what is not executable is sourced by a shell.
-            command = [path] if os.access(path, os.X_OK) else ["bash", "-e", "-c", '. "$0"', path]
-            status = self._run(command, environ)
-        else:
-            status = self._sql([*_SQL[suffix], path], environ)
-        if status:
-            raise Refused(
-                Fault(
-                    "script_failed",
-                    f"The init script {path} failed with exit code {status}; what it said is logged above. "
-                    "Nothing is left in the volume: correct the script and start again.",
-                ),
-                status=STATUS_FAILED,
-            )
-
-    def _run(self, command: Sequence[str], environ: Mapping[str, str], stdin: int = subprocess.DEVNULL) -> int:
-        process = subprocess.Popen(
-            command, env=environ, stdin=stdin, stdout=self._output, stderr=self._output, start_new_session=True
-        )
-        try:
-            return process.wait()
-        except BaseException:
-            kill_session(process)
-            raise
-
-    def _sql(self, reader: Sequence[str], environ: Mapping[str, str]) -> int:
-        """Feed SQL to psql as it is unpacked."""
-        output, source_end = os.pipe()
-        source = subprocess.Popen(
-            reader, env=self._environ, stdout=source_end, stderr=self._output, start_new_session=True
-        )
-        os.close(source_end)
-        try:
-            status = self._run(
-                [
-                    *("psql", "--set=ON_ERROR_STOP=1", "--no-password", "--no-psqlrc"),
-                    f"--username={self._settings.user}",
-                    f"--dbname={self._settings.database}",
-                ],
-                # SQL may read other variables of the user's; shell scripts see all of them.
-                {name: value for name, value in environ.items() if name != "POSTGRES_PASSWORD"},
-                stdin=output,
-            )
-            os.close(output)
-            return status or source.wait()
-        except BaseException:
-            kill_session(source)
-            raise

@@ -1,0 +1,87 @@
+# Copyright (c) 2026, the howdah.postgresql authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What etcd and HAProxy print becomes log lines of our form."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PROGRAM = Path(__file__).parents[3] / "image/siblings/log-lines"
+LIMIT = 30  # seconds
+STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+
+
+def _lines(component: str, script: str, code: int = 0) -> list[dict[str, Any]]:
+    """The entries of what a shell script prints."""
+    done = subprocess.run(
+        [sys.executable, "-IS", PROGRAM, component, "/bin/sh", "-c", script],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LIMIT, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (code, "")
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [entry for entry in found if not STAMP.fullmatch(entry["time"])] == []
+    assert {entry["component"] for entry in found} <= {component}
+    return found
+
+
+@pytest.mark.parametrize(
+    ("component", "text", "level", "event", "message", "fields"),
+    [
+        ("haproxy", "[NOTICE]   (7) : New worker (9) forked", "INFO", "raw", "New worker (9) forked", None),
+        ("haproxy", "[ALERT]    (7) : config : no such file", "ERROR", "raw", "config : no such file", None),
+        ("haproxy", "Server read-write/n1 is UP", "INFO", "raw", "Server read-write/n1 is UP", None),
+        (
+            "haproxy",
+            '{"level":"INFO","event":"connection","message":"m","fields":{"client":"c"}}',
+            "INFO", "connection", "m", {"client": "c"},
+        ),
+        (
+            "etcd",
+            '{"level":"warn","ts":"2026-11-28T03:29:53.364Z","caller":"auth/store.go:1","msg":"m","n":1}',
+            "WARN", "auth", "m", {"n": 1},
+        ),
+        ("etcd", "2026-11-28 03:29:53.362881 E | pkg/flags: bad", "ERROR", "raw", "pkg/flags: bad", None),
+        ("etcd", "WARNING: 2026/11/28 05:00:32 [core] grpc", "WARN", "raw", "[core] grpc", None),
+        ("etcd", '{"broken": ', "INFO", "raw", '{"broken":', None),
+    ],
+)  # fmt: skip
+def test_a_line(component: str, text: str, level: str, event: str, message: str, fields: dict[str, Any] | None) -> None:
+    (entry,) = _lines(component, f"cat >&2 <<'END'\n{text}\nEND")
+    assert (entry["level"], entry["event"], entry["message"], entry.get("fields")) == (level, event, message, fields)
+
+
+def test_what_haproxy_says_twice_is_said_once() -> None:
+    assert len(_lines("haproxy", "echo '[WARNING]  (8) : Server rw/n1 is UP.' >&2; echo 'Server rw/n1 is UP.'")) == 1
+
+
+def test_the_last_words_and_the_exit_code() -> None:
+    assert [entry["message"] for entry in _lines("etcd", "echo one; printf two; exit 7", code=7)] == ["one", "two"]
+
+
+def test_children_that_outlive_the_program_hold_nothing_up() -> None:
+    start = time.monotonic()
+    assert [entry["message"] for entry in _lines("haproxy", "sleep 20 & echo ready; kill -KILL $$", code=137)] == [
+        "ready"
+    ]
+    assert time.monotonic() - start < 15
+
+
+def test_signals_are_passed_on() -> None:
+    script = "trap 'echo got it; exit 3' USR2; echo ready; while :; do sleep 0.1; done"
+    with subprocess.Popen(
+        [sys.executable, "-IS", PROGRAM, "haproxy", "/bin/sh", "-c", script], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert "ready" in process.stdout.readline()
+        process.send_signal(12)
+        assert "got it" in process.stdout.readline()
+        assert process.wait(LIMIT) == 3
