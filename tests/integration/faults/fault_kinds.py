@@ -54,11 +54,16 @@ class Effort:
 class Suffered:
     """What one fault did.
 
-    :param gap: the longest time without an acknowledged write, in seconds.
+    :param gaps: the longest time without an acknowledged write, in seconds; of each in a row.
     """
 
-    gap: float
+    gaps: tuple[float, ...]
     verdict: Verdict
+
+    @property
+    def gap(self) -> float:
+        """The longest of all."""
+        return max(self.gaps)
 
 
 def suffer(cluster: Cluster, fault: Fault, effort: Effort) -> Suffered:
@@ -71,7 +76,8 @@ def suffer(cluster: Cluster, fault: Fault, effort: Effort) -> Suffered:
         since = time.monotonic()
         fault.inflict(cluster, writer, effort)
         _goes_on(writer)
-        gap = writer.gap(since, time.monotonic())
+        spans = writer.spans or [(since, time.monotonic())]
+        gaps = tuple(writer.gap(*span) for span in spans)
         cluster.wait_whole()
     finally:
         writer.stop()
@@ -80,7 +86,7 @@ def suffer(cluster: Cluster, fault: Fault, effort: Effort) -> Suffered:
         rows = dict(leader.execute(f"SELECT n, count(*) FROM {TABLE} GROUP BY n"))
     finally:
         leader.close()
-    return Suffered(gap, judge(rows, [number for number, _at in writer.acknowledged]))
+    return Suffered(gaps, judge(rows, [number for number, _at in writer.acknowledged]))
 
 
 def _prepare(cluster: Cluster) -> int:
@@ -197,9 +203,11 @@ def _stop_etcd(cluster: Cluster, writer: Writer, effort: Effort) -> None:
 
 def _stop_each(cluster: Cluster, writer: Writer, _effort: Effort) -> None:
     for node in NODES:
+        since = time.monotonic()
         cluster.client.stop(node, timeout=60)
         assert cluster.client.inspect_container(node)["State"]["ExitCode"] == 0
         _goes_on(writer)
+        writer.spans.append((since, time.monotonic()))
         cluster.client.start(node)
         cluster.wait_whole()
 
@@ -207,9 +215,11 @@ def _stop_each(cluster: Cluster, writer: Writer, _effort: Effort) -> None:
 def _switch(cluster: Cluster, writer: Writer, effort: Effort) -> None:
     for _turn in range(effort.switchovers):
         leader = cluster.wait_whole()
+        since = time.monotonic()
         status, said = cluster.rest(leader, "POST", "/switchover", {"leader": leader})
         assert status == 200, said
         _goes_on(writer)
+        writer.spans.append((since, time.monotonic()))
         assert cluster.leader() not in ("", leader)
 
 
@@ -217,9 +227,11 @@ def _switch_to(cluster: Cluster, writer: Writer, effort: Effort) -> None:
     for _turn in range(effort.named):
         leader = cluster.wait_whole()
         candidate = next(name for name in NODES if name != leader)
+        since = time.monotonic()
         status, said = cluster.rest(leader, "POST", "/switchover", {"leader": leader, "candidate": candidate})
         assert status == 200, said
         _goes_on(writer)
+        writer.spans.append((since, time.monotonic()))
         assert cluster.leader() == candidate
 
 

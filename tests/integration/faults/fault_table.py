@@ -35,13 +35,13 @@ def table(found: Mapping[str, Mapping[str, Sequence[Suffered]]]) -> str:
         for mode, kinds in found.items():
             runs = kinds.get(kind, ())
             if runs:
-                gaps = [run.gap for run in runs]
+                gaps = [gap for run in runs for gap in run.gaps]
                 counts = [
                     sum(run.verdict.acknowledged for run in runs),
                     sum(len(run.verdict.lost) for run in runs),
                     sum(len(run.verdict.twice) for run in runs),
                 ]
-                words = [fault.title, mode, str(len(runs)), f"{statistics.median(gaps):.2f} s", f"{max(gaps):.2f} s"]
+                words = [fault.title, mode, str(len(gaps)), f"{statistics.median(gaps):.2f} s", f"{max(gaps):.2f} s"]
                 lines.append("| " + " | ".join([*words, *map(str, counts)]) + " |")
     return "\n".join(lines)
 

@@ -86,6 +86,8 @@ class Writer(threading.Thread):
         self._connection: Connection | None = None
         self.acknowledged: list[tuple[int, float]] = []
         self.errors: list[str] = []
+        # Beginning and end of each fault, where there are several in a row; of the monotonic clock.
+        self.spans: list[tuple[float, float]] = []
 
     def run(self) -> None:
         """Until it is stopped."""

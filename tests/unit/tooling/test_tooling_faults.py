@@ -32,6 +32,6 @@ def test_a_gap_counts_to_the_ends() -> None:
 
 
 def test_the_page_has_room_for_the_table() -> None:
-    found = {"synchronous": {"stop": [Suffered(1.0, Verdict(7)), Suffered(3.0, Verdict(7, lost=[1]))]}}
+    found = {"synchronous": {"stop": [Suffered((1.0,), Verdict(7)), Suffered((3.0,), Verdict(7, lost=[1]))]}}
     page = with_table(PAGE.read_text(encoding="utf-8"), found)
     assert f"| {FAULTS['stop'].title} | synchronous | 2 | 2.00 s | 3.00 s | 14 | 1 | 0 |" in page
