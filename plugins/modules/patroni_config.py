@@ -39,6 +39,17 @@ options:
     description: Whether settings below C(postgresql.parameters) that are not named are removed.
     type: bool
     default: false
+  members:
+    description:
+      - Names of all members that the cluster is to have. If they are given, the module first waits until the cluster is
+        whole, as M(howdah.postgresql.patroni_wait) does. In check mode it does nothing more where the cluster is not.
+    type: list
+    elements: str
+  watched:
+    description: Names of further containers on this engine; waiting ends when one of them does.
+    type: list
+    elements: str
+    default: []
   timeout:
     description: Limit in seconds for the whole task, waiting until the server has the settings included.
     type: float
@@ -65,6 +76,10 @@ actions:
   type: list
   elements: str
   sample: ["set postgresql.parameters.work_mem: 4MB becomes 16MB"]
+ready:
+  description: Whether the cluster is whole. In check mode it may not be.
+  returned: success, with O(members)
+  type: bool
 leader:
   description: Name of the leader.
   returned: success
@@ -95,7 +110,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.errors import SettingsDropped
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker import client
-from ansible_collections.howdah.postgresql.plugins.module_utils._patroni import dynamic, rest
+from ansible_collections.howdah.postgresql.plugins.module_utils._patroni import dynamic, rest, waiting
 from ansible_collections.howdah.postgresql.plugins.module_utils._patroni.cluster import Cluster
 from ansible_collections.howdah.postgresql.plugins.module_utils._shell import Report, run
 
@@ -104,6 +119,8 @@ _OPTIONS: dict[str, Any] = {
     **rest.ARGUMENT_SPEC,
     "config": {"type": "dict", "required": True},
     "exact_parameters": {"type": "bool", "default": False},
+    "members": {"type": "list", "elements": "str"},
+    "watched": {"type": "list", "elements": "str", "default": []},
     "timeout": {"type": "float", "default": 60},
 }
 _PAUSE = 0.3
@@ -150,6 +167,12 @@ def main() -> None:
         config = params["config"]
         dynamic.check(config)
         patroni = rest.Rest(params, deadline)
+        if params["members"]:
+            # In check mode the cluster may be yet to come about.
+            _cluster, ready = waiting.wait(patroni, params["members"], params["watched"], deadline, module.check_mode)
+            report.add(ready=ready, leader=None, pending=[])
+            if not ready:
+                return
         have = patroni.config()
         changes = dynamic.patch(config, have, params["exact_parameters"])
         report.plan(dynamic.plan(changes, have))
