@@ -74,7 +74,7 @@ def test_statistics_are_kept_of_statements(engine: Any) -> None:
     box = engine.start(
         env={"POSTGRES_PASSWORD": "x", "POSTGRESQL_CONFIG_SHARED_PRELOAD_LIBRARIES": "auto_explain,pg_stat_statements"}
     )
-    other = box.ask("x", "SELECT 1 FROM pg_available_extensions WHERE name = 'pg_stat_monitor'")
+    other = box.ask("x", "SELECT count(*) FROM pg_available_extensions WHERE name = 'pg_stat_monitor'")
     order = "citus,pg_stat_monitor,auto_explain,pg_stat_statements" if other else "pg_stat_statements,auto_explain"
     assert box.ask("x", "SHOW shared_preload_libraries") == order
     box.ask("x", "CREATE EXTENSION pg_stat_statements")
