@@ -7,6 +7,7 @@ This module util is PRIVATE to the collection: it may change without notice.
 """
 from __future__ import annotations
 
+import time
 from typing import Callable, Sequence
 
 from .._core.deadline import Deadline
@@ -18,6 +19,10 @@ from .rest import Rest
 # Patroni itself answers after the handover, at the latest after its ttl.
 _HANDOVER_SECONDS = 60.0
 _RESTART_SECONDS = 300.0
+# Nobody is fit; nobody took over in time, and the old leader leads on.
+_NOT_YET = (412, 503)
+_TRIES = 4
+_PAUSE = 5.0
 # A member that still waits after that many restarts waits for something else.
 _MOST_ROUNDS = 3
 
@@ -44,12 +49,23 @@ def switchover(
     :raises PatroniRefused: when Patroni does not do it, or somebody else leads afterwards than should.
     """
     start = deadline.elapsed()
-    rest.must(
-        "POST", "/switchover", handover.leader.rest, handover.request(), _HANDOVER_SECONDS,
-        f"hand over to {handover.to}",
-    )  # fmt: skip
-    handed = deadline.elapsed() - start
     everybody = [member.name for member in cluster.members]
+    for tries in range(_TRIES):
+        try:
+            rest.must(
+                "POST", "/switchover", handover.leader.rest, handover.request(), _HANDOVER_SECONDS,
+                f"hand over to {handover.to}",
+            )  # fmt: skip
+            break
+        except PatroniRefused as error:
+            if error.details.get("status") not in _NOT_YET or tries == _TRIES - 1:
+                raise
+        # A standby that was restarted a moment ago may lead only once Patroni counts it, which takes two of its rounds.
+        time.sleep(min(_PAUSE, max(0.01, deadline.left())))
+        seen = rest.settle(everybody, deadline, "waiting for the cluster to be whole before another try")
+        if seen.need_leader().name != handover.leader.name:
+            break
+    handed = deadline.elapsed() - start
     seen = rest.settle(everybody, deadline, "waiting for the cluster to be whole again")
     leads = seen.need_leader().name
     if leads not in {member.name for member in handover.fit}:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.howdah.postgresql.plugins.filter.cluster_rows import cluster_rows
+from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.errors import (
     InvalidInput,
     NoLeader,
@@ -20,7 +21,7 @@ from ansible_collections.howdah.postgresql.plugins.module_utils._patroni.cluster
     not_ready,
     parse,
 )
-from ansible_collections.howdah.postgresql.plugins.module_utils._patroni.steps import switchover_plan
+from ansible_collections.howdah.postgresql.plugins.module_utils._patroni.steps import switchover, switchover_plan
 
 
 def member(name: str, role: str = "quorum_standby", state: str = "streaming", **more: Any) -> dict[str, Any]:
@@ -132,3 +133,39 @@ def test_rows_of_the_table() -> None:
     assert rows[0] | {"image age": "3 d", "version": "15.20", "container": "running healthy", "lag": ""} == rows[0]
     assert rows[1]["problem"] == "Patroni does not know it" and rows[1]["container"] == "missing"
     assert rows[2] | {"lag": "20 MB", "pending restart": "yes", "role": "quorum standby"} == rows[2]
+
+
+class _Rest:
+    """Answers requests for a switchover one after another."""
+
+    def __init__(self, seen: Cluster, statuses: list[int]) -> None:
+        self.seen = seen
+        self.statuses = statuses
+
+    def must(self, *_request: Any) -> None:
+        status = self.statuses.pop(0)
+        if status != 200:
+            raise PatroniRefused("no", status=status)
+
+    def settle(self, *_expected: Any) -> Cluster:
+        leader = "pg1" if self.statuses else "pg2"
+        return cluster(*(member(n, "leader", "running") if n == leader else member(n) for n in ("pg1", "pg2")))
+
+
+@pytest.mark.parametrize(
+    ("statuses", "works"), [([200], True), ([503, 412, 200], True), ([503] * 4, False), ([409], False)], ids=str
+)
+def test_a_handover_is_tried_again_while_nobody_is_fit(
+    statuses: list[int], works: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda _seconds: None)
+    seen = cluster(LEADER, member("pg2"))
+    chosen = choose(seen, None)
+    assert chosen is not None
+    rest: Any = _Rest(seen, list(statuses))
+    if works:
+        assert switchover(rest, seen, chosen, Deadline(60))[1] == "pg2"
+    else:
+        with pytest.raises(PatroniRefused):
+            switchover(rest, seen, chosen, Deadline(60))
+    assert rest.statuses == []
