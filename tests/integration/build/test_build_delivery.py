@@ -26,7 +26,7 @@ HERE = Path(__file__).parent
 DOCKERFILE = "".join(
     f"FROM scratch AS {stage}\nARG SUITE\nCOPY image/hello /{stage}\nLABEL howdah.test=delivery\n"
     for stage in ("etcd", "runtime")
-)
+) + "COPY image/manifest.json /opt/container/\n"
 
 
 class Machines:
@@ -48,6 +48,7 @@ class Machines:
         self.image.mkdir()
         (self.image / "Dockerfile").write_text(DOCKERFILE)
         (self.image / "hello").write_text("one")
+        (self.image / "manifest.json").write_text('{"labels": {"told": "by the build"}}')
         # `twin` is a further node on the first engine.
         hosts: dict[str, Any] = {"first": {}, "twin": {}, "second": {"docker_host": second.url}}
         (folder / "inventory.json").write_text(json.dumps({"all": {

@@ -321,7 +321,7 @@ def test_agent_errors_keep_their_class(ask, server, role):
 
 def test_agent_and_a_locked_role(ask, server, role, locked, within):
     # Longer than the others: the agent takes its time to start on a loaded machine, and the answer names the lock.
-    with within(TIMEOUT * 3), pytest.raises(errors.DeadlineExceeded, match="holds role"):
+    with within(TIMEOUT * 3), pytest.raises(errors.DeadlineExceeded, match="another session holds it"):
         ask(role, "x", timeout=TIMEOUT * 3)
     assert _agents(server) == [] and _backends(server) == []
 

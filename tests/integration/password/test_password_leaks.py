@@ -69,10 +69,10 @@ def leaky(docker_client: docker.APIClient, test_image: str):
         ("echo \"$SECRET\" > /tmp/x", {}, ["file /tmp/x"]),
         ("echo \"$SECRET\" > /var/lib/postgresql/data/x", {}, ["file /var/lib/postgresql/data/x"]),
         ("echo \"$SECRET\" > /dev/shm/x", {}, ["file /dev/shm/x"]),
-        ("export PASSWORD=\"$SECRET\"; sleep 0.2", {}, ["environ of a container: sleep"]),
-        ("sh -c 'sleep 0.2; :' \"$SECRET\"", {}, ["cmdline of a container: sh"]),
+        ("export PASSWORD=\"$SECRET\"; sleep 1", {}, ["environ of a container: sleep"]),
+        ("sh -c 'sleep 1; :' \"$SECRET\"", {}, ["cmdline of a container: sh"]),
         (":", {"labels": {"howdah.test": SECRET}}, ["inspect Config"]),
-        ("sleep 0.1", {"environment": {"PASSWORD": SECRET}}, ENVIRONMENT),
+        ("sleep 1", {"environment": {"PASSWORD": SECRET}}, ENVIRONMENT),
     ],
     ids=["log", "tmp", "volume", "shm", "environ", "cmdline", "label", "environment"],
 )
