@@ -69,3 +69,18 @@ attributes:
       - howdah.postgresql.docker
       - howdah.postgresql.patroni
 """
+
+    # For modules that have pgBackRest work in the repository's container.
+    PGBACKREST = r"""
+options: {}
+attributes:
+  action_group:
+    description:
+      - Use C(group/howdah.postgresql.all), C(group/howdah.postgresql.docker) or C(group/howdah.postgresql.pgbackrest)
+        in C(module_defaults) to set defaults for this module.
+    support: full
+    membership:
+      - howdah.postgresql.all
+      - howdah.postgresql.docker
+      - howdah.postgresql.pgbackrest
+"""

@@ -104,6 +104,35 @@ databases:
     size_bytes:
       description: Its size. V(null) if the login may not connect to it.
       type: int
+archiver:
+  description: How the server's log gets into the archive.
+  returned: success
+  type: dict
+  contains:
+    mode:
+      description: The setting C(archive_mode).
+      type: str
+    lsn:
+      description: Position that the server has written to; a standby's is what it has replayed.
+      type: str
+    last_archived:
+      description: The last segment that was archived. V(null) if none was since statistics began.
+      type: str
+    last_archived_time:
+      description: When that was, ISO 8601.
+      type: str
+    last_failed:
+      description: The last segment that could not be archived.
+      type: str
+    last_failed_time:
+      description: When that was.
+      type: str
+    failing:
+      description: Whether the last attempt failed.
+      type: bool
+    waiting_bytes:
+      description: Bytes of log that are not archived yet - what would be lost with the server. V(null) when unknown.
+      type: int
 login_role:
   description: The role that the login was made as.
   returned: success

@@ -257,3 +257,69 @@ class AuthorityFailed(HowdahError):
 
     code = "authority_failed"
     number = 1600
+
+
+# --- 1700-1799: pgBackRest -----------------------------------------------------------------------
+
+
+class PgbackrestFailed(HowdahError):
+    """pgBackRest failed; the details hold its own number of the error, and its last lines."""
+
+    code = "pgbackrest_failed"
+    number = 1700
+
+
+class RepositoryUnusable(HowdahError):
+    """A repository cannot be reached, read or decrypted."""
+
+    code = "repository_unusable"
+    number = 1701
+
+
+class StanzaMismatch(HowdahError):
+    """The repository's stanza belongs to another cluster than the server."""
+
+    code = "stanza_mismatch"
+    number = 1702
+
+
+class BackupBusy(HowdahError):
+    """Another backup of the same stanza runs."""
+
+    code = "backup_busy"
+    number = 1703
+
+
+class NoBackup(HowdahError):
+    """There is no backup that serves the purpose."""
+
+    code = "no_backup"
+    number = 1704
+
+
+class ArchiveFailed(HowdahError):
+    """The write-ahead log does not reach the repository."""
+
+    code = "archive_failed"
+    number = 1705
+
+
+class RestoreFailed(HowdahError):
+    """A restore did not come to its end; the details say what has become of the data folder."""
+
+    code = "restore_failed"
+    number = 1706
+
+
+class NoSpaceToKeep(HowdahError):
+    """There is not enough room to restore and to keep the present data folder."""
+
+    code = "no_space_to_keep"
+    number = 1707
+
+
+class DrillFailed(HowdahError):
+    """What was restored did not pass a check."""
+
+    code = "drill_failed"
+    number = 1708

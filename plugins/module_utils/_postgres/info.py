@@ -14,6 +14,19 @@ from .connect import connect
 from .role import begin_reading
 from .target import Target
 
+# What waits: from the end of the last archived segment (of this timeline) to the end of the log.
+_ARCHIVER = """
+SELECT current_setting('archive_mode'), lsn::text, last_archived_wal, last_archived_time, last_failed_wal,
+       last_failed_time, coalesce(last_failed_time > coalesce(last_archived_time, '-infinity'), false),
+       CASE WHEN last_archived_wal ~ '^[0-9A-F]{24}$' AND NOT recovery THEN greatest(0, lsn - '0/0'::pg_lsn
+            - (('x' || substr(last_archived_wal, 9, 8))::bit(32)::bigint * 4294967296
+               + (('x' || substr(last_archived_wal, 17, 8))::bit(32)::bigint + 1) * segment)) END
+  FROM pg_catalog.pg_stat_archiver,
+       (SELECT pg_is_in_recovery() AS recovery,
+               CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END AS lsn,
+               (SELECT setting::bigint FROM pg_catalog.pg_settings WHERE name = 'wal_segment_size') AS segment) AS here
+"""
+
 
 def server_info(target: Target, settings: Sequence[str], deadline: Deadline) -> dict[str, Any]:
     """Log in, and look around in one transaction that cannot write.
@@ -42,6 +55,7 @@ def server_info(target: Target, settings: Sequence[str], deadline: Deadline) -> 
             deadline,
             "looking at the server",
         )[0]
+        archiver = session.query(_ARCHIVER, (), deadline, "looking at the archiver")[0]
         databases = session.query(
             "SELECT datname, CASE WHEN has_database_privilege(oid, 'CONNECT') THEN pg_database_size(oid) END"
             " FROM pg_catalog.pg_database WHERE datallowconn ORDER BY datname",
@@ -60,6 +74,16 @@ def server_info(target: Target, settings: Sequence[str], deadline: Deadline) -> 
         "system_identifier": identifier,
         "data_directory": visible.get("data_directory"),
         "settings": {name: visible.get(name) for name in settings},
+        "archiver": {
+            "mode": archiver[0],
+            "lsn": archiver[1],
+            "last_archived": archiver[2],
+            "last_archived_time": archiver[3] and archiver[3].isoformat(),
+            "last_failed": archiver[4],
+            "last_failed_time": archiver[5] and archiver[5].isoformat(),
+            "failing": archiver[6],
+            "waiting_bytes": None if archiver[7] is None else int(archiver[7]),
+        },
         "databases": [{"name": name, "size_bytes": size} for name, size in databases],
         "login_role": user,
     }

@@ -143,6 +143,7 @@ class _Start:
         journal.mark_served(place, self._lock)
         self._warn_small_shm()
         words = patroni_start.prepare(self._settings, member, place, self._major, again, self._log)
+        self._serve_backups()
         # Patroni's SIGTERM is the orderly one.
         self._exec_init(words, rewrite=f"{int(signal.SIGINT)}:{int(signal.SIGTERM)}")
 
@@ -172,7 +173,13 @@ class _Start:
         pump = [
             *(f"{runtime.BIN}/log-pump", settings.log_level, "postgres", f"{runtime.LOGS}/{config.RAW_LOG}", sieve),
         ]
+        self._serve_backups()
         self._exec_init([*pump, *self._server(place.pgdata)])
+
+    def _serve_backups(self) -> None:
+        """Let the repository's container in, where there is one."""
+        if self._environ.get("PGBACKREST_TLS_SERVER_ADDRESS"):
+            runtime.spawn("backup", ["server"], {})
 
     def _server(self, pgdata: str) -> list[str]:
         """The command of the server."""

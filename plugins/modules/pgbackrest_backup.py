@@ -1,0 +1,169 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the howdah.postgresql authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pgbackrest_backup
+short_description: Back a cluster up
+version_added: 1.0.0
+author: ["howdah.postgresql authors (@howdah)"]
+description:
+  - Makes a backup in each of the repositories, one after the other, unless there is a good enough one.
+  - Whether a backup was made is read from the repository afterwards, not from an exit code.
+extends_documentation_fragment:
+  - howdah.postgresql.attributes
+  - howdah.postgresql.attributes.pgbackrest
+  - howdah.postgresql.docker
+  - howdah.postgresql.pgbackrest
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: partial
+    details: With O(max_age), nothing is done while there is a backup that is young enough. Without, each run backs up.
+options:
+  type:
+    description:
+      - V(full) holds everything, V(diff) what has changed since the last full one, V(incr) what has changed since the
+        last one of any type. Without a full one, both become one.
+    type: str
+    choices: [full, diff, incr]
+    default: incr
+  max_age:
+    description:
+      - Seconds. Nothing is done for a repository that has a backup of this age or younger, without faults, of this
+        O(type) or one that holds more.
+    type: float
+  repositories:
+    description: Numbers of the repositories. The default is all of them.
+    type: list
+    elements: int
+  timeout:
+    description: Limit in seconds for the whole task. A backup that is cut off is taken up by the next one.
+    type: float
+    default: 86400
+seealso:
+  - module: howdah.postgresql.pgbackrest_info
+"""
+
+EXAMPLES = r"""
+- name: Before something daring
+  howdah.postgresql.pgbackrest_backup:
+    container: backup1
+    stanza: main
+    type: diff
+    max_age: 3600
+"""
+
+RETURN = r"""
+actions:
+  description: What was done, or would be done in check mode.
+  returned: always
+  type: list
+  elements: str
+  sample: ["back up repository 1: full, there is none yet"]
+backups:
+  description: For each of the repositories the newest backup that serves; in check mode the one that there is.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    label:
+      description: Its name.
+      type: str
+    type:
+      description: V(full), V(diff) or V(incr).
+      type: str
+    repository:
+      description: Number of the repository.
+      type: int
+    start:
+      description: When it began, ISO 8601.
+      type: str
+    stop:
+      description: When it ended.
+      type: str
+    age:
+      description: Seconds since it ended.
+      type: float
+    lsn_start:
+      description: Position in the log at its start.
+      type: str
+    lsn_stop:
+      description: Position in the log at its end; no restore can end before.
+      type: str
+    wal_start:
+      description: First segment of the log that it needs.
+      type: str
+    wal_stop:
+      description: Last segment of the log that it needs.
+      type: str
+    size:
+      description: Bytes of the cluster.
+      type: int
+    delta:
+      description: Bytes that were copied.
+      type: int
+    repository_size:
+      description: Bytes that it added to the repository.
+      type: int
+    error:
+      description: Whether pages with wrong checksums were found; V(null) when that is not known.
+      type: bool
+    reference:
+      description: Backups that it needs.
+      type: list
+      elements: str
+error:
+  description: Name of the kind of failure, for example V(repository_unusable), V(stanza_mismatch).
+  returned: failure
+  type: str
+code:
+  description: Number of the kind of failure, for example V(1701), V(1702), V(1700).
+  returned: failure
+  type: int
+"""
+
+import time
+from typing import Any, Mapping
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
+from ansible_collections.howdah.postgresql.plugins.module_utils._docker import client
+from ansible_collections.howdah.postgresql.plugins.module_utils._pgbackrest import backup, repository
+from ansible_collections.howdah.postgresql.plugins.module_utils._shell import Report, run
+
+_OPTIONS: dict[str, Any] = {
+    **client.ARGUMENT_SPEC,
+    **repository.ARGUMENT_SPEC,
+    "type": {"type": "str", "choices": ["full", "diff", "incr"], "default": "incr"},
+    "max_age": {"type": "float"},
+    "repositories": {"type": "list", "elements": "int"},
+    "timeout": {"type": "float", "default": 86400},
+}
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec=_OPTIONS, required_together=client.REQUIRED_TOGETHER, supports_check_mode=True
+    )
+
+    def body(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
+        pgbackrest = repository.Repository(params, deadline)
+        stanza = pgbackrest.info()
+        due = backup.due(stanza, params["type"], params["max_age"], params["repositories"], time.time())
+        report.plan(backup.plan(stanza, params["type"], due))
+        if not module.check_mode:
+            stanza = backup.make(pgbackrest, stanza, params["type"], due)
+        served = backup.serving(stanza, params["type"], params["repositories"])
+        report.add(backups=[one.told(time.time()) for one in served])
+
+    run(module, body)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+# Copyright (c) 2026, the howdah.postgresql authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Backups of a single server, proven by restoring them. The tests of this file build on each other, in their order."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import docker
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import Site
+
+NODE = "howdah-backup-pg"
+REPOSITORY = "howdah-backup-repository"
+CLUSTER = "howdah-backup"
+
+
+def changes(output: str) -> list[str]:
+    """What the recap says was changed, host by host."""
+    return [line for line in output.splitlines() if "unreachable=" in line and "changed=0 " not in line]
+
+
+def volumes(client: docker.APIClient) -> set[str]:
+    return {volume["Name"] for volume in client.volumes()["Volumes"] or ()}
+
+
+def report(output: str) -> dict[str, Any]:
+    """The JSON that a playbook printed."""
+    start = output.index("\n{") + 1
+    found: dict[str, Any] = json.JSONDecoder().raw_decode(output[start:])[0]
+    return found
+
+
+def test_deploying_again_changes_nothing(site: Site) -> None:
+    assert [one["type"] for one in site.info()["backup"]] == ["full"], "the first backup was made at once"
+    assert site.info()["cipher"] == "aes-256-cbc"
+    assert changes(site.run("deploy")) == []
+    assert changes(site.run("deploy", "--check", "--diff")) == []
+
+
+def test_no_backup_is_made_while_there_is_a_young_one(site: Site) -> None:
+    before = [one["label"] for one in site.info()["backup"]]
+    assert changes(site.run("backup", "-e", "max_age=3600")) == []
+    assert "Would: back up to repository 1: incr, asked for" in site.run("backup", "--check")
+    assert [one["label"] for one in site.info()["backup"]] == before
+    assert changes(site.run("backup")) != []
+    assert [one["type"] for one in site.info()["backup"]] == ["full", "incr"]
+
+
+def test_restores_exactly_between_two_transactions(site: Site, docker_client: docker.APIClient) -> None:
+    # In the way of a recovery that listened to it, and to be kept all the same.
+    site.sql("ALTER SYSTEM SET restore_command = '/bin/false'")
+    site.sql("ALTER SYSTEM SET work_mem = '7MB'")
+    site.run("backup")
+    site.sql("CREATE TABLE marks (n int); INSERT INTO marks SELECT generate_series(1, 100)")
+    site.sql("SELECT pg_sleep(0.05); INSERT INTO marks VALUES (101)")
+    target = site.sql("SELECT clock_timestamp() + interval '1 ms' FROM pg_sleep(0.05)")
+    site.sql("SELECT pg_sleep(0.05); INSERT INTO marks VALUES (102)")
+    segment = site.sql("SELECT pg_walfile_name(pg_switch_wal())")
+    site.wait_archived(segment)
+    wish = ["-e", "restore_type=time", "-e", json.dumps({"restore_target": target})]
+    newest = site.info()["backup"][-1]["label"]
+
+    told = site.run("restore", "--check", *wish)
+    assert f"from the backup {newest}" in " ".join(told.split())
+    assert "keep the data folder of volume howdah-backup-pg-data" in told
+    assert site.sql("SELECT count(*) FROM marks") == "102", "check mode has changed nothing"
+
+    refused = site.run("restore", *wish, code=2)
+    assert f"-e restore_cluster={CLUSTER}" in refused
+    assert site.sql("SELECT count(*) FROM marks") == "102"
+
+    site.run("restore", *wish, "-e", f"restore_cluster={CLUSTER}")
+    assert site.sql("SELECT count(*), max(n) FROM marks") == "101|101"
+    assert site.sql("SHOW work_mem") == "7MB"
+    assert site.sql("SELECT substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)") == "00000002"
+    assert site.info()["backup"][-1]["type"] == "full"
+    site.wait_archived(site.sql("SELECT pg_walfile_name(pg_switch_wal())"))
+    assert site.info()["archive"][-1]["max"].startswith("00000002")
+    listed = subprocess.run(
+        ["docker", "exec", NODE, "ls", "-A", "/var/lib/postgresql/data"], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert not [name for name in listed if name.startswith(".howdah-rest")], listed
+    kept = ["docker", "exec", NODE, "ls", "-A", "/var/lib/postgresql/data/.howdah-kept"]
+    assert subprocess.run(kept, capture_output=True, text=True, check=True).stdout == "", "the former data are gone now"
+
+
+def test_a_drill_leaves_nothing_and_notices_what_is_wrong(site: Site, docker_client: docker.APIClient) -> None:
+    before = volumes(docker_client)
+    question = {"name": "marks", "sql": "SELECT count(*) = 101 FROM marks"}
+    output = site.run("restore_drill", "-e", "output=json", drill_assertions=[question])
+    told = report(output)
+    assert told["restored"]["assertions"] == [{"name": "marks", "ok": True, "answer": "t"}]
+    assert told["restored"]["checksum_blocks"] > 100
+    assert told["restored"]["amcheck_seconds"] > 0
+    assert told["archived"]["waiting_bytes"] >= 0
+    wrong = {"name": "more marks", "sql": "SELECT count(*) > 1000 FROM marks"}
+    failed = site.run("restore_drill", code=2, drill_assertions=[wrong])
+    assert "more marks: the answer was 'f'" in " ".join(failed.split())
+    assert volumes(docker_client) == before
+    assert docker_client.containers(all=True, filters={"name": "drill"}) == []
+
+
+def test_secrets_are_in_the_environment_of_the_repository_alone(site: Site, docker_client: docker.APIClient) -> None:
+    inspected = docker_client.inspect_container(REPOSITORY)["Config"]["Env"]
+    assert any(site.cipher in entry for entry in inspected)
+    for container in (NODE, REPOSITORY):
+        assert site.cipher not in docker_client.logs(container).decode()
+        found = subprocess.run(
+            ["docker", "exec", container, "grep", "-rlF", site.cipher, "/etc", "/var", "/run", "/tmp"],
+            capture_output=True, text=True, check=False,
+        )
+        assert found.stdout == ""
+    output = site.run("deploy", "-vvv", "--diff")
+    assert site.cipher not in output
+
+
+@pytest.mark.full
+def test_restores_after_the_loss_of_all_volumes_of_the_server(site: Site, docker_client: docker.APIClient) -> None:
+    docker_client.remove_container(NODE, force=True)
+    for name in (f"{NODE}-data", f"{NODE}-etc"):
+        docker_client.remove_volume(name)
+    site.run("restore")  # nothing is overwritten, so nothing has to be typed
+    assert site.sql("SELECT count(*), max(n) FROM marks") == "101|101"
