@@ -22,10 +22,15 @@ from .._core.deadline import Deadline
 from .._core.errors import HowdahError, InvalidInput
 from .engine import Outcome, set_passwords
 from .info import server_info
+from .logins import check_logins
 from .password import wishes
 from .rest import Rest, ask
 from .target import Target
 from .wire import ARRIVAL_SECONDS, GRACE_SECONDS, failure
+
+# The part of the time limit in which logins are tried. Who asks has to start this process within its own limit, and is
+# to hear which logins were not taken rather than that there was no answer.
+_TRYING = 0.75
 
 
 def main() -> int:
@@ -55,6 +60,11 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
         target = _target(request)
         if request["command"] == "info":
             return {"result": server_info(target, request["settings"], deadline)}
+        if request["command"] == "logins":
+            # Over the network, as clients come: the container's own socket would ask for no password.
+            away = Target(port=request.get("port") or 5432, dbname=target.dbname)
+            trying = Deadline(request["timeout"] * _TRYING)
+            return {"result": {"logins": check_logins(away, request["hosts"], request["roles"], trying)}}
         if request["command"] != "password":
             raise InvalidInput(f"The agent in the image does not know the command {request['command']!r}: it is older.")
         wished = wishes(request["roles"], request["iterations"])

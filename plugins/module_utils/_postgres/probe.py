@@ -24,7 +24,9 @@ _WRONG = re.compile(r"password authentication failed for user")
 # What is stored is an MD5 hash, then: equal or not, it is to be replaced.
 _MD5_ASKED = re.compile(r"server requested a hashed password")
 # The server says this only to those who have already proved who they are.
-_LET_IN = re.compile(r"permission denied for database|too many connections for (?:role|database)")
+_LET_IN = re.compile(
+    r"permission denied for database|too many connections for (?:role|database)|is not permitted to log in"
+)
 
 
 def lets_in(target: Target, wish: Wish, observed: Observed, deadline: Deadline) -> bool:
@@ -44,11 +46,22 @@ def lets_in(target: Target, wish: Wish, observed: Observed, deadline: Deadline) 
             f"The login may not read pg_authid, and role {role!r} cannot log in (NOLOGIN, or VALID UNTIL has passed),"
             " so its password cannot be compared. Let the role log in, or let login_user read pg_authid."
         )
-    login = target._replace(user=role, password=wish.clear)
+    try:
+        return accepts(target._replace(user=role, password=wish.clear), deadline)
+    except AuthenticationFailed as error:
+        raise _inconclusive(role, str(error.details["server_says"])) from error
+
+
+def accepts(login: Target, deadline: Deadline) -> bool:
+    """Whether the one server that it names takes this login, and would not take another password.
+
+    :raises AuthenticationFailed: when that cannot be told; ``server_says`` has the cause.
+    """
     if libpq_version() >= _REQUIRE_AUTH_SINCE:
         return _try(login._replace(require_auth="scram-sha-256"), deadline)
     if _try(login._replace(password=secrets.token_urlsafe(24)), deadline):
-        raise _inconclusive(role, "the server lets it in with any password (trust, or peer)")
+        cause = "the server lets it in with any password (trust, or peer)"
+        raise AuthenticationFailed(f"A login as {login.user!r} tells nothing: {cause}.", server_says=cause)
     return _try(login, deadline)
 
 
@@ -61,7 +74,7 @@ def _try(login: Target, deadline: Deadline) -> bool:
             return True
         if _WRONG.search(said) or _MD5_ASKED.search(said):
             return False
-        raise _inconclusive(login.user, said) from error
+        raise
     return True
 
 

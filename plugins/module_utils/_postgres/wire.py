@@ -3,10 +3,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How module and agent talk: lines of JSON, and errors that keep their class.
 
-A request: ``command`` (``password``, ``info`` or ``rest``), ``timeout`` in seconds. For the first two optionally
-``port``, ``user`` and ``dbname``; for ``password`` also ``roles``, ``iterations`` and ``check``; for ``info`` also
-``settings``. For ``rest``: ``method``, ``path``, ``body`` (JSON, or null) and ``url_host`` (host:port of another node's
-Patroni; null for the container's own); its result: ``status`` and ``body`` (parsed where it is JSON, else text).
+A request: ``command`` (``password``, ``info``, ``logins`` or ``rest``), ``timeout`` in seconds. For the first three
+optionally ``port``, ``user`` and ``dbname``. For ``password`` also ``roles``, ``iterations`` and ``check``; for
+``info`` also ``settings``; for ``logins`` also ``hosts`` (as the container reaches them) and ``roles`` (``name`` and
+``password`` of each), its result: ``logins``. For ``rest``: ``method``, ``path``, ``body`` (JSON, or null) and
+``url_host`` (host:port of another node's Patroni; null for the container's own); its result: ``status`` and ``body``
+(parsed where it is JSON, else text).
 An answer: ``result``, and ``error`` when it failed.
 
 This module util is PRIVATE to the collection: it may change without notice.

@@ -48,6 +48,10 @@ class Cluster:
     def __init__(self, client: docker.APIClient, folder: Path) -> None:
         self.client = client
         self.password = "canary-" + secrets.token_urlsafe(12)
+        self.variables: dict[str, Any] = {}
+        self.nodes: dict[str, dict[str, Any]] = {}
+        self.further: dict[str, dict[str, Any]] = {}
+        self.retired: dict[str, dict[str, Any]] = {}
         self._folder = folder
         self._ports = dict(zip((PROXY, f"{PROXY}-read", *NODES), _free_ports(2 + len(NODES))))
 
@@ -55,27 +59,26 @@ class Cluster:
 
     def deploy(self) -> None:
         """Run the playbook that makes it."""
-        groups = {
-            "etcd": {name: {} for name in ETCD},
-            "postgres": {name: {"patroni_port": self._ports[name]} for name in NODES},
-            "proxy": {PROXY: {"proxy_port": self._ports[PROXY], "proxy_read_port": self._ports[f"{PROXY}-read"]}},
-        }
-        common = {
-            "ansible_connection": "local",
-            "ansible_python_interpreter": sys.executable,
-            "cluster_name": PREFIX.rstrip("-"),
-        }
-        inventory = {"all": {"vars": common, "children": {name: {"hosts": hosts} for name, hosts in groups.items()}}}
-        path = self._folder / "inventory.yml"
-        path.write_text(yaml.safe_dump(inventory), encoding="utf-8")
+        self.play("site")
+
+    def play(self, playbook: str, *arguments: str, expect: int = 0, **environment: str) -> str:
+        """Run a playbook on it; what it printed.
+
+        :param arguments: for ansible-playbook.
+        :param expect: the exit code that it is to end with.
+        :param environment: further variables; the password is there.
+        """
+        inventory = self._folder / "inventory.yml"
+        inventory.write_text(yaml.safe_dump(self.inventory()), encoding="utf-8")
         program = str(Path(sys.executable).with_name("ansible-playbook"))
         done = subprocess.run(
-            [program, "-i", str(path), "howdah.postgresql.site"],
+            [program, "-i", str(inventory), *arguments, f"howdah.postgresql.{playbook}"],
             env={
                 **os.environ,
                 "PYTHONPATH": "",
                 "POSTGRES_PASSWORD": self.password,
                 "XDG_STATE_HOME": str(self._folder),
+                **environment,
             },
             cwd=self._folder,
             stdin=subprocess.DEVNULL,
@@ -85,7 +88,25 @@ class Cluster:
             timeout=PLAYBOOK_TIMEOUT,
             check=False,
         )
-        assert done.returncode == 0, done.stdout
+        assert done.returncode == expect, done.stdout
+        return done.stdout
+
+    def inventory(self) -> dict[str, Any]:
+        """What is declared; `variables` of all nodes, `nodes`, `further` and `retired` may be changed."""
+        groups = {
+            "etcd": {name: {} for name in ETCD},
+            "postgres": {name: {"patroni_port": self._ports[name], **self.nodes.get(name, {})} for name in NODES}
+            | self.further,
+            **({"retired": self.retired} if self.retired else {}),
+            "proxy": {PROXY: {"proxy_port": self._ports[PROXY], "proxy_read_port": self._ports[f"{PROXY}-read"]}},
+        }
+        common = {
+            "ansible_connection": "local",
+            "ansible_python_interpreter": sys.executable,
+            "cluster_name": PREFIX.rstrip("-"),
+            **self.variables,
+        }
+        return {"all": {"vars": common, "children": {name: {"hosts": hosts} for name, hosts in groups.items()}}}
 
     def remove(self) -> None:
         """Leave nothing in the engine."""
