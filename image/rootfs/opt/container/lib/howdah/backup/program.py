@@ -102,7 +102,7 @@ def watch(
         rest = b""
         try:
             while True:
-                ready, _, _ = select.select([child.stdout], [], [], deadline.check(doing))
+                ready, _writable, _broken = select.select([child.stdout], [], [], deadline.check(doing))
                 if not ready:
                     continue
                 data = os.read(child.stdout.fileno(), _CHUNK)
