@@ -22,6 +22,7 @@ _RESTART_SECONDS = 300.0
 # Nobody is fit; nobody took over in time, and the old leader leads on.
 _NOT_YET = (412, 503)
 _TRIES = 4
+_NOTHING_WAITS = 503
 _PAUSE = 5.0
 # A member that still waits after that many restarts waits for something else.
 _MOST_ROUNDS = 3
@@ -106,8 +107,13 @@ def rolling_restart(
             continue
         body = {"restart_pending": True} if pending else {}
         doing = f"restart {step.member.name}"
-        rest.must("POST", "/restart", step.member.rest, body, _RESTART_SECONDS, doing)
-        note(doing)
+        try:
+            rest.must("POST", "/restart", step.member.rest, body, _RESTART_SECONDS, doing)
+            note(doing)
+        except PatroniRefused as error:
+            # A leader that has handed over was started anew by that: nothing waits there any more.
+            if not pending or error.details.get("status") != _NOTHING_WAITS:
+                raise
         names.discard(step.member.name)
         cluster = rest.settle(everybody, deadline, f"waiting for the cluster after the restart of {step.member.name}")
         if pending and not names:

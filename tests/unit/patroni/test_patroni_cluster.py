@@ -21,7 +21,11 @@ from ansible_collections.howdah.postgresql.plugins.module_utils._patroni.cluster
     not_ready,
     parse,
 )
-from ansible_collections.howdah.postgresql.plugins.module_utils._patroni.steps import switchover, switchover_plan
+from ansible_collections.howdah.postgresql.plugins.module_utils._patroni.steps import (
+    rolling_restart,
+    switchover,
+    switchover_plan,
+)
 
 
 def member(name: str, role: str = "quorum_standby", state: str = "streaming", **more: Any) -> dict[str, Any]:
@@ -169,3 +173,30 @@ def test_a_handover_is_tried_again_while_nobody_is_fit(
         with pytest.raises(PatroniRefused):
             switchover(rest, seen, chosen, Deadline(60))
     assert rest.statuses == []
+
+
+def test_who_was_started_anew_by_handing_over_needs_no_restart() -> None:
+    waiting, answers = {"pending_restart": True}, [200, 200, 503]
+    before = cluster(member("pg1", "leader", "running", **waiting), member("pg2", **waiting))
+    looks = [
+        before,
+        cluster(member("pg1", "leader", "running", **waiting), member("pg2")),
+        # Patroni itself tells it a round later.
+        cluster(member("pg1", **waiting), member("pg2", "leader", "running")),
+        cluster(member("pg1"), member("pg2", "leader", "running")),
+    ]
+
+    class Rest:
+        def must(self, *_request: Any) -> None:
+            status = answers.pop(0)
+            if status != 200:
+                raise PatroniRefused("restart conditions are not satisfied", status=status)
+
+        def settle(self, *_expected: Any) -> Cluster:
+            return looks.pop(0)
+
+    rest: Any = Rest()
+    done: list[str] = []
+    rolling_restart(rest, before, before.members, True, Deadline(60), done.append)
+    assert done == ["restart pg2", "switchover from pg1 to pg2"]
+    assert (answers, looks) == ([], [])
