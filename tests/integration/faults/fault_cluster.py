@@ -173,7 +173,7 @@ class Cluster:
         words = ["env", "ETCDCTL_API=3", "etcdctl", *options, "endpoint", "status"]
         for name in self.running(ETCD):
             found = json.loads(self.run(name, words) or "[]")
-            if found and found[0]["Status"]["header"]["member_id"] == found[0]["Status"]["leader"]:
+            if found and found[0]["Status"]["header"]["member_id"] == found[0]["Status"].get("leader"):
                 return name
         return ""
 

@@ -321,8 +321,8 @@ def test_agent_errors_keep_their_class(ask, server, role):
 
 def test_agent_and_a_locked_role(ask, server, role, locked, within):
     # Longer than the others: the agent takes its time to start on a loaded machine, and the answer names the lock.
-    with within(TIMEOUT * 3), pytest.raises(errors.DeadlineExceeded, match="another session holds it"):
-        ask(role, "x", timeout=TIMEOUT * 3)
+    with within(TIMEOUT * 8), pytest.raises(errors.DeadlineExceeded, match="another session holds it"):
+        ask(role, "x", timeout=TIMEOUT * 8)
     assert _agents(server) == [] and _backends(server) == []
 
 
@@ -331,7 +331,7 @@ def test_a_container_that_freezes_on_the_way(ask, server, role, locked, within):
     frozen = []
 
     def freeze():
-        for _attempt in range(100):
+        for _attempt in range(400):
             if _backends(server):
                 server.client.pause(server.container)
                 frozen.append(True)
@@ -341,14 +341,16 @@ def test_a_container_that_freezes_on_the_way(ask, server, role, locked, within):
     freezer = threading.Thread(target=freeze)
     freezer.start()
     try:
-        with within(TIMEOUT * 2), pytest.raises(errors.OutcomeUnknown, match="frozen"):
-            ask(role, "x", timeout=TIMEOUT * 2)
+        with within(TIMEOUT * 4), pytest.raises(errors.OutcomeUnknown, match="frozen"):
+            ask(role, "x", timeout=TIMEOUT * 4)
     finally:
         freezer.join()
         if frozen:
             server.client.unpause(server.container)
-    time.sleep(0.3)
-    assert _agents(server) == []
+    until = time.monotonic() + 10
+    while _agents(server):
+        assert time.monotonic() < until, "the agent is still there"
+        time.sleep(0.1)
     locked.rollback()
     assert server.stored(role) is None
 
