@@ -67,57 +67,12 @@ actions:
   elements: str
   sample: ["back up repository 1: full, there is none yet"]
 backups:
-  description: For each of the repositories the newest backup that serves; in check mode the one that there is.
+  description:
+    - For each of the repositories the newest backup that serves; in check mode the one that there is.
+    - Each as RV(howdah.postgresql.pgbackrest_info#module:backups) has them.
   returned: success
   type: list
   elements: dict
-  contains:
-    label:
-      description: Its name.
-      type: str
-    type:
-      description: V(full), V(diff) or V(incr).
-      type: str
-    repository:
-      description: Number of the repository.
-      type: int
-    start:
-      description: When it began, ISO 8601.
-      type: str
-    stop:
-      description: When it ended.
-      type: str
-    age:
-      description: Seconds since it ended.
-      type: float
-    lsn_start:
-      description: Position in the log at its start.
-      type: str
-    lsn_stop:
-      description: Position in the log at its end; no restore can end before.
-      type: str
-    wal_start:
-      description: First segment of the log that it needs.
-      type: str
-    wal_stop:
-      description: Last segment of the log that it needs.
-      type: str
-    size:
-      description: Bytes of the cluster.
-      type: int
-    delta:
-      description: Bytes that were copied.
-      type: int
-    repository_size:
-      description: Bytes that it added to the repository.
-      type: int
-    error:
-      description: Whether pages with wrong checksums were found; V(null) when that is not known.
-      type: bool
-    reference:
-      description: Backups that it needs.
-      type: list
-      elements: str
 error:
   description: Name of the kind of failure, for example V(repository_unusable), V(stanza_mismatch).
   returned: failure

@@ -259,7 +259,7 @@ from typing import Any, Mapping
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker import client
-from ansible_collections.howdah.postgresql.plugins.module_utils._pgbackrest import restore
+from ansible_collections.howdah.postgresql.plugins.module_utils._pgbackrest import info, restore
 from ansible_collections.howdah.postgresql.plugins.module_utils._shell import Report, run
 
 _ASSERTION: dict[str, Any] = {
@@ -278,11 +278,7 @@ _OPTIONS: dict[str, Any] = {
     "repository_container": {"type": "str"},
     "network": {"type": "str"},
     "stanza": {"type": "str"},
-    "type": {
-        "type": "str",
-        "choices": ["default", "immediate", "time", "lsn", "name", "xid"],
-        "default": "default",
-    },
+    "type": {"type": "str", "choices": list(info.TARGETS), "default": "default"},
     "target": {"type": "str"},
     "exclusive": {"type": "bool", "default": False},
     "timeline": {"type": "str", "default": "latest"},

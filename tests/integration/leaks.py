@@ -197,7 +197,8 @@ def _watch() -> None:
                 since = turn
                 for part, value in zip(("cmdline", "environ"), shown):
                     if any(needle in value for needle in wanted):
-                        found[f"{part} of {_who(pid, shown[0])}"] = None
+                        # In the middle of an exec a process has no command line yet.
+                        found[f"{part} of {_who(pid, shown[0] or _read(f'/proc/{pid}/cmdline'))}"] = None
             seen[pid] = (*shown, since)
         for pid in seen.keys() - running:
             del seen[pid]

@@ -15,7 +15,6 @@ from .._core.deadline import Deadline
 from .._core.errors import (
     ContainerFailed,
     ContainerNotFound,
-    DeadlineExceeded,
     EngineError,
     ImageNotFound,
     InvalidInput,
@@ -179,6 +178,3 @@ class OneOff:
         keys = [one for one in told["Config"]["Env"] or () if one.startswith("PGBACKREST_")]
         network = next(iter(told["NetworkSettings"]["Networks"]), "none")
         return binds, keys, network
-
-
-__all__ = ["DeadlineExceeded", "OneOff", "Place"]

@@ -128,3 +128,19 @@ def test_restores_after_the_loss_of_all_volumes_of_the_server(site: Site, docker
         docker_client.remove_volume(name)
     site.run("restore")  # nothing is overwritten, so nothing has to be typed
     assert site.sql("SELECT count(*), max(n) FROM marks") == "101|101"
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("kind", ["lsn", "name", "xid"])
+def test_restores_to_each_kind_of_target(site: Site, kind: str) -> None:
+    site.run("backup")
+    table = f"points_{kind}"
+    site.sql(f"CREATE TABLE {table} (n int)")
+    transaction = site.sql(f"BEGIN; INSERT INTO {table} VALUES (1); SELECT pg_current_xact_id(); COMMIT")
+    position = site.sql("SELECT pg_create_restore_point('between')")
+    target = {"lsn": position, "name": "between", "xid": transaction}[kind]
+    site.sql(f"INSERT INTO {table} VALUES (2)")
+    site.wait_archived(site.sql("SELECT pg_walfile_name(pg_switch_wal())"))
+    wish = ["-e", f"restore_type={kind}", "-e", json.dumps({"restore_target": target})]
+    site.run("restore", *wish, "-e", f"restore_cluster={CLUSTER}")
+    assert site.sql(f"SELECT string_agg(n::text, ',') FROM {table}") == "1"
