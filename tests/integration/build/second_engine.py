@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -98,15 +99,19 @@ class SecondEngine:
             self._disk = None
 
     def kill(self) -> None:
-        """End as a machine does in a power cut: everything at once."""
-        self._end(signal.SIGKILL)
+        """End as a machine does in a power cut: nothing is told to end, and what lies in /run is gone."""
+        containerd = int((self.folder / "exec/containerd/containerd.pid").read_text())
+        self._end(signal.SIGKILL)  # first, as dockerd would start another containerd
+        try:
+            os.kill(containerd, signal.SIGKILL)
+        except ProcessLookupError:
+            pass  # the kernel ends it with its parent
+        # With its process id there, the next dockerd would take a containerd that nobody has reaped for a running one.
+        shutil.rmtree(self.folder / "exec")
 
     def _end(self, number: int) -> None:
         if self.process is None:
             return
-        for file in (self.folder / "exec/containerd/containerd.pid",):
-            if number == signal.SIGKILL and file.exists():
-                os.kill(int(file.read_text()), number)
         self.process.send_signal(number)
         self.process.wait(30)
         self.process = None
