@@ -8,7 +8,7 @@ This module util is PRIVATE to the collection: it may change without notice.
 from __future__ import annotations
 
 import time
-from typing import Sequence
+from typing import Callable, Sequence
 
 from .._core.deadline import Deadline
 from .._core.errors import (
@@ -33,13 +33,19 @@ _LINES = 100
 
 
 def wait(
-    rest: Rest, members: Sequence[str], watched: Sequence[str], deadline: Deadline, once: bool
+    rest: Rest,
+    members: Sequence[str],
+    watched: Sequence[str],
+    deadline: Deadline,
+    once: bool,
+    further: Callable[[Cluster], list[str]] = lambda _cluster: [],
 ) -> tuple[Cluster | None, bool]:
     """The cluster, once it is whole.
 
     :param members: names of all its members.
     :param watched: further containers that must not end meanwhile.
     :param once: look once and do not wait.
+    :param further: what else a cluster lacks, where all members serve.
     :return: the cluster, if anybody knows it, and whether it is whole; it is unless ``once``.
     :raises ClusterFailed: when waiting is in vain.
     :raises DeadlineExceeded: when it takes too long; the message tells what is lacking.
@@ -50,7 +56,7 @@ def wait(
     while True:
         try:
             cluster = rest.cluster()
-            lacking = not_ready(cluster, members)
+            lacking = not_ready(cluster, members) or further(cluster)
         except (ContainerFailed, ContainerNotFound, RestUnreachable, PatroniRefused) as error:
             lacking = [error.message]
         if not lacking or once:

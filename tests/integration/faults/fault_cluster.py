@@ -45,6 +45,10 @@ class Cluster:
     :param folder: for the inventory and the members' authority.
     """
 
+    # Where its proxy is, and what its members are called.
+    host = "127.0.0.1"
+    names: tuple[str, ...] = NODES
+
     def __init__(self, client: docker.APIClient, folder: Path) -> None:
         self.client = client
         self.password = "canary-" + secrets.token_urlsafe(12)
@@ -133,9 +137,14 @@ class Cluster:
     def run(self, node: str, words: Sequence[str], stdin: bytes = b"") -> str:
         """The output of a command in a container."""
         done = subprocess.run(
-            ["docker", "exec", "-i", node, *words], input=stdin, capture_output=True, timeout=PATIENCE, check=False
-        )
+            ["docker", *self.engine_of(node), "exec", "-i", node, *words],
+            input=stdin, capture_output=True, timeout=PATIENCE, check=False,
+        )  # fmt: skip
         return done.stdout.decode()
+
+    def engine_of(self, _node: str) -> list[str]:
+        """What the command `docker` must be told to reach a node's engine."""
+        return []
 
     def rest(self, node: str, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         """Ask the REST interface of a node; status 0 when nobody answers."""
@@ -154,7 +163,7 @@ class Cluster:
 
     def members(self) -> list[dict[str, Any]]:
         """The members, as any of them tells it; none when nobody answers."""
-        for node in self.running(NODES):
+        for node in self.running(self.names):
             status, body = self.rest(node, "GET", "/cluster")
             if status == 200 and "members" in body:
                 return list(body["members"])
@@ -186,17 +195,17 @@ class Cluster:
             standby = "quorum_standby" if self.synchronous() else "replica"
             follow = [one for one in members if one["state"] == "streaming"]
             ready = [one for one in follow if one["role"] == standby]
-            if len(leaders) == 1 and len(follow) == len(NODES) - 1 > len(ready):
+            if len(leaders) == 1 and len(follow) == len(self.names) - 1 > len(ready):
                 # All are there; that a standby counts, Patroni writes down in two of its rounds, 5 s each. Any request
                 # to configure it has it begin one.
                 self.rest(leaders[0], "PATCH", "/config", {"failsafe_mode": True})
-            return leaders[0] if len(leaders) == 1 and len(ready) == len(NODES) - 1 else ""
+            return leaders[0] if len(leaders) == 1 and len(ready) == len(self.names) - 1 else ""
 
         return str(until(whole, "all members follow one leader"))
 
     def synchronous(self) -> bool:
         """Whether the cluster is to confirm commits on a standby."""
-        for node in self.running(NODES):
+        for node in self.running(self.names):
             status, body = self.rest(node, "GET", "/config")
             if status == 200:
                 return bool(body.get("synchronous_mode"))

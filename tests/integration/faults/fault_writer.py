@@ -41,9 +41,11 @@ class Verdict:
 class Connection:
     """A connection of which every step is bounded."""
 
-    def __init__(self, port: int, password: str, application: str = "howdah-faults") -> None:
+    def __init__(
+        self, port: int, password: str, application: str = "howdah-faults", host: str = "127.0.0.1"
+    ) -> None:
         self._raw = psycopg2.connect(
-            host="127.0.0.1", port=port, user="postgres", password=password, dbname="postgres", sslmode="require",
+            host=host, port=port, user="postgres", password=password, dbname="postgres", sslmode="require",
             application_name=application, async_=1,
         )  # fmt: skip
         self._wait()
@@ -77,8 +79,9 @@ class Connection:
 class Writer(threading.Thread):
     """Writes in the background. A number is sent once only, whatever becomes of it."""
 
-    def __init__(self, port: int, password: str, first: int = 1) -> None:
+    def __init__(self, port: int, password: str, first: int = 1, host: str = "127.0.0.1") -> None:
         super().__init__(daemon=True)
+        self._host = host
         self._port = port
         self._password = password
         self._next = first
@@ -117,7 +120,7 @@ class Writer(threading.Thread):
     def _attempt(self) -> None:
         try:
             if self._connection is None:
-                self._connection = Connection(self._port, self._password)
+                self._connection = Connection(self._port, self._password, host=self._host)
             number, self._next = self._next, self._next + 1
             self._connection.execute(f"INSERT INTO {TABLE} VALUES (%s)", (number,))
             self.acknowledged.append((number, time.monotonic()))

@@ -26,9 +26,9 @@ class Newcomer(threading.Thread):
     :param passwords: tried in order, as a client does that was told the new one already.
     """
 
-    def __init__(self, port: int, passwords: Sequence[str]) -> None:
+    def __init__(self, cluster: Cluster, passwords: Sequence[str]) -> None:
         super().__init__(daemon=True)
-        self._port, self._passwords = port, passwords
+        self._port, self._host, self._passwords = cluster.port, cluster.host, passwords
         self._stopping = threading.Event()
         self.logins = 0
         self.refused: list[str] = []
@@ -36,7 +36,7 @@ class Newcomer(threading.Thread):
     def run(self) -> None:
         """Until it is stopped."""
         while not self._stopping.wait(_EVERY):
-            said = [_try(self._port, password) for password in self._passwords]
+            said = [_try(self._port, password, self._host) for password in self._passwords]
             if "" in said:
                 self.logins += 1
             else:
@@ -49,9 +49,9 @@ class Newcomer(threading.Thread):
         assert not self.is_alive(), "the newcomer does not end"
 
 
-def _try(port: int, password: str) -> str:
+def _try(port: int, password: str, host: str = "127.0.0.1") -> str:
     try:
-        Connection(port, password).close()
+        Connection(port, password, host=host).close()
     except (psycopg2.Error, Silence) as error:
         return str(error).strip() or type(error).__name__
     return ""
@@ -84,12 +84,12 @@ def clients(cluster: Cluster, *new_passwords: str) -> Iterator[Seen]:
     :param new_passwords: further ones that those who come anew may use.
     """
     cluster.wait_whole()
-    until(lambda: _try(cluster.port, cluster.password) == "", "the proxy leads to the leader")
-    held = [Connection(cluster.port, cluster.password) for _turn in range(_HELD)]
+    until(lambda: _try(cluster.port, cluster.password, cluster.host) == "", "the proxy leads to the leader")
+    held = [Connection(cluster.port, cluster.password, host=cluster.host) for _turn in range(_HELD)]
     held[0].execute(f"CREATE TABLE IF NOT EXISTS {TABLE} (n bigint)")
     held[0].execute(f"TRUNCATE {TABLE}")
-    writer = Writer(cluster.port, cluster.password)
-    newcomer = Newcomer(cluster.port, [cluster.password, *new_passwords])
+    writer = Writer(cluster.port, cluster.password, host=cluster.host)
+    newcomer = Newcomer(cluster, [cluster.password, *new_passwords])
     seen = Seen()
     writer.start()
     newcomer.start()

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the howdah.postgresql authors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is done to a running cluster, by playbook, while clients work."""
+"""What is done to a running cluster, by playbook, while clients work. Each test leaves a whole cluster behind."""
 
 from __future__ import annotations
 
@@ -71,3 +71,65 @@ def test_passwords_are_rotated_without_anybody_noticing(cluster: Cluster) -> Non
         until(lambda port=port: refused(port, old), f"the old password is refused at port {port}")  # type: ignore[misc]
     last = cluster.play("rotate_password", *roles, **environment)
     assert recaps(last)["changed"] == 0
+
+
+# --- Pause, restart, reinit ----------------------------------------------------------------------
+
+
+def paused(cluster: Cluster) -> bool:
+    _status, body = cluster.rest(cluster.wait_whole(), "GET", "/cluster")
+    return bool(body.get("pause"))
+
+
+def started(cluster: Cluster, node: str) -> str:
+    """When its server was started."""
+    return cluster.run(node, ["psql", "-Atc", "SELECT pg_postmaster_start_time()"]).strip()
+
+
+def test_a_paused_cluster_has_no_failover_until_it_is_resumed(cluster: Cluster) -> None:
+    assert "Would pause the cluster" in cluster.play("pause", "--check") and not paused(cluster)
+    try:
+        assert "Done: pause the cluster" in cluster.play("pause") and paused(cluster)
+        assert "is paused already" in cluster.play("pause")
+        assert "PAUSED" in cluster.play("status")
+        assert "resume it first" in cluster.play("switchover", expect=2)
+    finally:
+        output = cluster.play("resume")
+    assert "Done: resume the cluster" in output and not paused(cluster)
+    assert "is not paused" in cluster.play("resume")
+
+
+@pytest.mark.full  # half a minute
+def test_servers_are_restarted_one_after_another(cluster: Cluster) -> None:
+    leader = cluster.wait_whole()
+    before, containers = {node: started(cluster, node) for node in NODES}, identities(cluster)
+    assert "No server waits for a restart" in cluster.play("restart")
+    foreseen = cluster.play("restart", "--check", "-e", "members=all")
+    assert all(f"restart {node}" in foreseen for node in NODES)
+    assert {node: started(cluster, node) for node in NODES} == before
+    with clients(cluster) as seen:
+        cluster.play("restart", "-e", "members=all")
+    nothing_lost(seen)
+    assert cluster.wait_whole() != leader, "the leader hands over before its restart"
+    after = {node: started(cluster, node) for node in NODES}
+    assert all(after[node] > before[node] for node in NODES)
+    assert identities(cluster) == containers
+
+
+def test_a_replica_is_made_anew(cluster: Cluster) -> None:
+    leader = cluster.wait_whole()
+    replica = next(name for name in NODES if name != leader)
+    mark = ["sh", "-c", "ls /var/lib/postgresql/data/*/howdah.mark"]
+    cluster.run(replica, ["sh", "-c", "touch $(dirname /var/lib/postgresql/data/*/PG_VERSION)/howdah.mark"])
+    assert cluster.run(replica, mark)
+    assert f"make {replica} anew: from {leader}" in cluster.play("reinit", "--check", "-e", f"member={replica}")
+    assert cluster.run(replica, mark), "check mode has thrown data away"
+    assert "there is nobody to copy from" in cluster.play("reinit", "-e", f"member={leader}", expect=2)
+    assert "Name the replica" in cluster.play("reinit", expect=2)
+    with clients(cluster) as seen:
+        cluster.play("reinit", "-e", f"member={replica}")
+        members = {member["name"]: member["state"] for member in cluster.members()}
+        assert members[replica] == "streaming", "it returns once the replica follows"
+    nothing_lost(seen)
+    assert not cluster.run(replica, mark)
+    assert seen.gap <= _UNDISTURBED and cluster.wait_whole() == leader
