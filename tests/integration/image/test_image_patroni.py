@@ -140,6 +140,8 @@ def test_a_member_hardened_and_started_again(cluster: Cluster, engine: Any, box_
         )
         box_until(lambda: "bootstrapped" in one.events(), PATIENCE)
         assert one.ask(cluster.password, "SELECT name FROM kept", dbname="app") == "app"
+        for setting, value in (("log_destination", "csvlog"), ("logging_collector", "off")):
+            one.ask(cluster.password, f"ALTER SYSTEM SET {setting} = '{value}'")
         scan.container(engine.client, one.id)
         one.kill("SIGTERM")
         assert one.wait_exit() == 0
@@ -157,6 +159,11 @@ def test_a_member_hardened_and_started_again(cluster: Cluster, engine: Any, box_
     cluster.healthy(two)
     assert two.run("/opt/container/bin/health", "patroni")[0] == 0
     assert "script" not in two.events()
+    # Nor has anybody had the server log elsewhere.
+    two.ask(cluster.password, "DO $$ BEGIN RAISE WARNING 'plain words'; END $$")
+    box_until(lambda: any(line.get("message") == "plain words" for line in two.lines()))
+    assert two.ask(cluster.password, "SHOW log_destination") == "jsonlog"
+    assert two.run("find", "/run/postgresql", "/tmp", "-name", "*.csv") == (0, "")
 
 
 @pytest.mark.parametrize(
