@@ -6,8 +6,9 @@
 The floor is the same image with ``--entrypoint bash``: a bare ``initdb --pwfile``, then ``exec postgres``. Both are
 measured in turns, on a fresh volume and on an existing one:
 
-    python tests/bench/start.py [--image NAME] [--rounds 7] [--json FILE]
+    python tests/bench/start.py [--image NAME] [--rounds 7] [--json FILE] [--peer SCRIPT]
 
+SCRIPT is another entrypoint to measure beside, over the same packages: the official image's docker-entrypoint.sh.
 The exit code is 1 when a ratio is above its limit.
 """
 
@@ -42,6 +43,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "image": {"environment": {"POSTGRES_PASSWORD": PASSWORD}},
 }
 
+PEER = "/peer-entrypoint"
+PEER_ENVIRONMENT = {"POSTGRES_PASSWORD": PASSWORD, "PGDATA": DATA, "POSTGRES_INITDB_ARGS": "--auth-host=scram-sha-256"}
+
 
 def main() -> int:
     """Measure, print, and judge."""
@@ -49,10 +53,13 @@ def main() -> int:
     parser.add_argument("--image", default=os.environ.get("HOWDAH_TEST_IMAGE", "howdah/postgresql:15-bookworm"))
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--json", help="file for the figures")
+    parser.add_argument("--peer", help="path of another entrypoint, on the engine's host")
     options = parser.parse_args()
+    if options.peer:
+        VARIANTS["peer"] = {"entrypoint": ["bash", PEER], "command": ["postgres"], "environment": PEER_ENVIRONMENT}
     client = docker.APIClient(version="auto")
     facts = _facts(client, options.image)
-    seconds = _measure(client, options.image, options.rounds)
+    seconds = _measure(client, options)
     medians = {name: statistics.median(values) for name, values in seconds.items()}
     ratios = {kind: medians[f"image {kind}"] / medians[f"floor {kind}"] for kind in LIMITS}
 
@@ -78,16 +85,17 @@ def _facts(client: docker.APIClient, image: str) -> dict[str, Any]:
     }
 
 
-def _measure(client: docker.APIClient, image: str, rounds: int) -> dict[str, list[float]]:
+def _measure(client: docker.APIClient, options: argparse.Namespace) -> dict[str, list[float]]:
     """Seconds by variant and kind of volume. The first round only warms the caches."""
     seconds: dict[str, list[float]] = {f"{name} {kind}": [] for kind in LIMITS for name in VARIANTS}
-    for number in range(rounds + 1):
-        for name, options in VARIANTS.items():
+    binds = [f"{options.peer}:{PEER}:ro"] if options.peer else []
+    for number in range(options.rounds + 1):
+        for name, variant in VARIANTS.items():
             volume = f"howdah-bench-{uuid.uuid4().hex[:8]}"
             client.create_volume(volume)
             try:
                 for kind in LIMITS:
-                    passed = _start(client, image, volume, options)
+                    passed = _start(client, options.image, [f"{volume}:{DATA}", *binds], variant)
                     if number:
                         seconds[f"{name} {kind}"].append(passed)
             finally:
@@ -95,16 +103,14 @@ def _measure(client: docker.APIClient, image: str, rounds: int) -> dict[str, lis
     return seconds
 
 
-def _start(client: docker.APIClient, image: str, volume: str, options: dict[str, Any]) -> float:
+def _start(client: docker.APIClient, image: str, binds: list[str], options: dict[str, Any]) -> float:
     """Seconds from creating a container to the first login; the container is stopped cleanly, and removed."""
-    host = client.create_host_config(
-        binds=[f"{volume}:{DATA}"], port_bindings={5432: ("127.0.0.1",)}, shm_size="256m"
-    )
+    host = client.create_host_config(binds=binds, port_bindings={5432: ("127.0.0.1",)}, shm_size="256m")
     login = {"host": "127.0.0.1", "user": "postgres", "password": PASSWORD, "dbname": "postgres"}
     began = time.perf_counter()
     # No health checks: a probe at the wrong moment is noise.
     identity = client.create_container(
-        image, host_config=host, ports=[5432], healthcheck={"test": ["NONE"]}, name=volume, **options
+        image, host_config=host, ports=[5432], healthcheck={"test": ["NONE"]}, name=binds[0].partition(":")[0], **options
     )["Id"]
     try:
         client.start(identity)

@@ -248,7 +248,7 @@ def test_a_copy_that_is_cut_off_is_made_anew(cluster: Cluster, engine: Any, box_
 
 @pytest.mark.full
 @pytest.mark.parametrize("delay", [0.5 + 0.25 * step for step in range(16)])
-def test_killed_at_any_time(cluster: Cluster, engine: Any, delay: float) -> None:
+def test_killed_at_any_time(cluster: Cluster, engine: Any, box_until: Any, delay: float) -> None:
     box = cluster.start("n1", {"POSTGRES_INITDB_ARGS": ""})
     time.sleep(delay)
     box.kill("SIGKILL")
@@ -256,4 +256,5 @@ def test_killed_at_any_time(cluster: Cluster, engine: Any, delay: float) -> None
     engine.client.start(box.id)
     cluster.healthy(box)
     assert cluster.complete(box)
+    box_until(lambda: cluster.key("config"), PATIENCE)  # Patroni writes it a moment after the cluster is complete
     assert json.loads(cluster.key("config"))["synchronous_mode"] == "quorum"
