@@ -44,6 +44,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 PEER = "/peer-entrypoint"
+PEER_COMMAND = ["postgres", "-c", "listen_addresses=*"]
 PEER_ENVIRONMENT = {"POSTGRES_PASSWORD": PASSWORD, "PGDATA": DATA, "POSTGRES_INITDB_ARGS": "--auth-host=scram-sha-256"}
 
 
@@ -56,7 +57,7 @@ def main() -> int:
     parser.add_argument("--peer", help="path of another entrypoint, on the engine's host")
     options = parser.parse_args()
     if options.peer:
-        VARIANTS["peer"] = {"entrypoint": ["bash", PEER], "command": ["postgres"], "environment": PEER_ENVIRONMENT}
+        VARIANTS["peer"] = {"entrypoint": ["bash", PEER], "command": PEER_COMMAND, "environment": PEER_ENVIRONMENT}
     client = docker.APIClient(version="auto")
     facts = _facts(client, options.image)
     seconds = _measure(client, options)
