@@ -10,7 +10,7 @@ import os
 import subprocess
 from pathlib import Path
 
-_CONTROL = "Package: {name}\nVersion: 1.0\nArchitecture: all\nMaintainer: nobody <nobody@example.com>\n"
+_CONTROL = "Package: {name}\nVersion: {version}\nArchitecture: all\nMaintainer: nobody <nobody@example.com>\n"
 _DESCRIPTION = "Description: made on the spot\n"
 
 
@@ -21,14 +21,14 @@ class Repository:
     :param name: of the package, which holds the file /usr/share/<name>/made.
     """
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, name: str, version: str = "1.0") -> None:
         self.folder = folder
         self.package = folder / f"{name}.deb"
         tree = folder.parent / f"{folder.name}-tree"
         (tree / "DEBIAN").mkdir(parents=True)
         (tree / f"usr/share/{name}").mkdir(parents=True)
         (tree / f"usr/share/{name}/made").write_text(f"{name} on the spot\n", encoding="ascii")
-        control = _CONTROL.format(name=name)
+        control = _CONTROL.format(name=name, version=version)
         (tree / "DEBIAN/control").write_text(control + _DESCRIPTION, encoding="ascii")
         folder.mkdir()
         command = ["dpkg-deb", "--root-owner-group", "-b", str(tree), str(self.package)]

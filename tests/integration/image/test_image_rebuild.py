@@ -5,7 +5,11 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
+import subprocess
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +51,41 @@ def test_a_repository_of_the_site_gives_packages_and_leaves_no_trace(
     assert manifest(docker_client, image)["packages"]["howdah-tiny"] == "1.0"
     look = ("sh", "-c", "ls -AR /etc/apt; find / -xdev -path '*site*' -name '*.sources' 2>/dev/null; true")
     assert printed(docker_client, image, *look) == printed(docker_client, test_image, *look)
+
+
+def test_the_updates_that_an_image_lacks_are_told(
+    docker_client: docker.APIClient, test_image: str, tmp_path: Path
+) -> None:
+    older, newer = (Repository(tmp_path / version, "howdah-tiny", version) for version in ("1.0", "2.0"))
+    image = "howdah-image-test:outdated"
+    context = io.BytesIO()
+    with tarfile.open(fileobj=context, mode="w") as archive:
+        (tmp_path / "Dockerfile").write_text(f"FROM {test_image}\nUSER root\nCOPY x.deb /\nRUN dpkg -i /x.deb\nUSER 999\n")
+        archive.add(tmp_path / "Dockerfile", "Dockerfile")
+        archive.add(older.package, "x.deb")
+    context.seek(0)
+    print(*docker_client.build(fileobj=context, custom_context=True, tag=image, rm=True, decode=True))
+    repository = {"name": "ours", "folder": str(newer.folder), "trusted": True}
+    play = {
+        "hosts": "localhost",
+        "gather_facts": False,
+        "vars": {"image_name": image, "image_repositories": [repository]},
+        "tasks": [
+            {"ansible.builtin.include_role": {"name": "howdah.postgresql.image", "tasks_from": "updates.yml"}},
+            {"ansible.builtin.copy": {"content": "{{ image_updates | to_json }}", "dest": str(tmp_path / "answer"),
+                                      "mode": "0600"}, "check_mode": False},
+        ],
+    }  # fmt: skip
+    (tmp_path / "play.json").write_text(json.dumps([play]))
+    try:
+        # Looking changes nothing, so that check mode looks as well.
+        subprocess.run(["ansible-playbook", "--check", tmp_path / "play.json"], check=True, timeout=300)
+    finally:
+        docker_client.remove_image(image, force=True)
+    (told,) = json.loads((tmp_path / "answer").read_text()).values()
+    tiny = {"package": "howdah-tiny", "installed": "1.0", "available": "2.0", "security": False}
+    assert tiny in told
+    assert docker_client.images("howdah/updates") == []
 
 
 @pytest.mark.full
