@@ -110,8 +110,9 @@ def _start(client: docker.APIClient, image: str, binds: list[str], options: dict
     login = {"host": "127.0.0.1", "user": "postgres", "password": PASSWORD, "dbname": "postgres"}
     began = time.perf_counter()
     # No health checks: a probe at the wrong moment is noise.
+    name = binds[0].partition(":")[0]
     identity = client.create_container(
-        image, host_config=host, ports=[5432], healthcheck={"test": ["NONE"]}, name=binds[0].partition(":")[0], **options
+        image, host_config=host, ports=[5432], healthcheck={"test": ["NONE"]}, name=name, **options
     )["Id"]
     try:
         client.start(identity)

@@ -60,7 +60,8 @@ def test_the_updates_that_an_image_lacks_are_told(
     image = "howdah-image-test:outdated"
     context = io.BytesIO()
     with tarfile.open(fileobj=context, mode="w") as archive:
-        (tmp_path / "Dockerfile").write_text(f"FROM {test_image}\nUSER root\nCOPY x.deb /\nRUN dpkg -i /x.deb\nUSER 999\n")
+        text = f"FROM {test_image}\nUSER root\nCOPY x.deb /\nRUN dpkg -i /x.deb\nUSER 999\n"
+        (tmp_path / "Dockerfile").write_text(text)
         archive.add(tmp_path / "Dockerfile", "Dockerfile")
         archive.add(older.package, "x.deb")
     context.seek(0)
