@@ -56,6 +56,8 @@ class Cluster:
         self.nodes: dict[str, dict[str, Any]] = {}
         self.further: dict[str, dict[str, Any]] = {}
         self.retired: dict[str, dict[str, Any]] = {}
+        self.left_out: tuple[str, ...] = ()
+        self.etcd_further: tuple[str, ...] = ()
         self._folder = folder
         self._ports = dict(zip((PROXY, f"{PROXY}-read", *NODES), _free_ports(2 + len(NODES))))
 
@@ -95,11 +97,32 @@ class Cluster:
         assert done.returncode == expect, done.stdout
         return done.stdout
 
+    def module(self, name: str, host: str, **options: Any) -> str:
+        """Run one module on a host; what it printed."""
+        program = str(Path(sys.executable).with_name("ansible"))
+        inventory = str(self._folder / "inventory.yml")
+        words = [program, "-i", inventory, host, "-m", f"howdah.postgresql.{name}", "-a", json.dumps(options)]
+        done = subprocess.run(
+            words, env={**os.environ, "PYTHONPATH": ""}, cwd=self._folder, stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, timeout=PLAYBOOK_TIMEOUT, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    @property
+    def authority(self) -> str:
+        """The folder of the members' authority."""
+        return str(self._folder / "howdah" / PREFIX.rstrip("-") / "authority")
+
     def inventory(self) -> dict[str, Any]:
-        """What is declared; `variables` of all nodes, `nodes`, `further` and `retired` may be changed."""
+        """What is declared; `variables` of all nodes, and who belongs to which group, may be changed."""
         groups = {
-            "etcd": {name: {} for name in ETCD},
-            "postgres": {name: {"patroni_port": self._ports[name], **self.nodes.get(name, {})} for name in NODES}
+            "etcd": {name: {} for name in (*ETCD, *self.etcd_further)},
+            "postgres": {
+                name: {"patroni_port": self._ports[name], **self.nodes.get(name, {})}
+                for name in NODES
+                if name not in self.left_out
+            }
             | self.further,
             **({"retired": self.retired} if self.retired else {}),
             "proxy": {PROXY: {"proxy_port": self._ports[PROXY], "proxy_read_port": self._ports[f"{PROXY}-read"]}},

@@ -11,23 +11,11 @@ import secrets
 import pytest
 from fault_cluster import ETCD, NODES, PROXY, Cluster, until
 from operating_clients import clients, nothing_lost, refused
+from operating_looks import identities, recaps
+from operating_table import note
 
 # The aim is 0.5 s, for a machine that has nothing else to do; docs/faults.md has what was measured.
 _UNDISTURBED = 1.5
-
-
-def recaps(output: str) -> dict[str, int]:
-    """The counts of all hosts in the recap, summed up."""
-    counts: dict[str, int] = {}
-    for key, value in re.findall(r"(\w+)=(\d+)", output.split("PLAY RECAP", 1)[1]):
-        counts[key] = counts.get(key, 0) + int(value)
-    return counts
-
-
-def identities(cluster: Cluster) -> dict[str, tuple[str, str]]:
-    """What tells that a container is the same one, and was not restarted."""
-    found = {name: cluster.client.inspect_container(name) for name in (*NODES, *ETCD, PROXY)}
-    return {name: (one["Id"], one["State"]["StartedAt"]) for name, one in found.items()}
 
 
 def new_password() -> str:
@@ -49,6 +37,7 @@ def test_passwords_are_rotated_without_anybody_noticing(cluster: Cluster) -> Non
 
     with clients(cluster, new) as seen:
         output = cluster.play("rotate_password", *roles, **environment)
+    note("playbook `rotate_password`: two roles", seen)
     assert recaps(output)["changed"] == 1
     assert not {old, new, app} & set(re.findall(r"canary-[\w-]+", output))
     assert seen.broken == [] and seen.refused == [] and seen.logins > 10

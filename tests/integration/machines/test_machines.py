@@ -1,0 +1,73 @@
+# Copyright (c) 2026, the howdah.postgresql authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A cluster on three machines, each with an engine of its own: reached by `docker_host`, and by SSH."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+from fault_writer import Connection
+from machine_bed import Bed
+from operating_clients import clients, nothing_lost
+from spread_cluster import NAME, Spread
+
+pytestmark = pytest.mark.full  # three engines get the image: minutes
+
+
+def test_every_machine_has_its_part(spread: Spread, bed: Bed) -> None:
+    for machine in bed.machines:
+        names = {entry["Names"][0].lstrip("/") for entry in machine.client().containers()}
+        assert {f"{machine.name}-pg", f"{machine.name}-etcd"} <= names
+    built = {spread.engines_image(machine, "howdah/postgresql:15-bookworm") for machine in bed.machines}
+    assert len(built) == 1 and "" not in built, "the image is built once, and delivered"
+    assert not re.findall(r"changed=[1-9]", spread.play("site"))
+    assert not re.findall(r"changed=[1-9]", spread.play("site", "--check"))
+    table = spread.play("status")
+    assert len(re.findall(r"^howdah\d-pg +(?:leader|quorum standby) ", table, re.MULTILINE)) == 3
+
+
+def test_passwords_are_rotated_on_all_machines(spread: Spread) -> None:
+    new = spread.password + "-new"
+    with clients(spread, new) as seen:
+        output = spread.play("rotate_password", POSTGRES_PASSWORD=new)
+    spread.password = new
+    nothing_lost(seen)
+    assert all(f"{machine.address}:5432" in output for machine in spread.bed.machines)
+    assert f"{spread.host}:{spread.port}" in output, "the proxy was not asked"
+    assert seen.refused == [] and seen.broken == []
+    Connection(spread.port, new, host=spread.host).close()
+
+
+def test_another_machine_leads(spread: Spread) -> None:
+    before = spread.wait_whole()
+    assert "Done: hand the leadership over" in spread.play("switchover")
+    assert spread.wait_whole() != before
+
+
+def test_machines_are_reached_by_ssh(
+    spread: Spread, bed: Bed, ssh: dict[str, Any], docker_client: docker.APIClient, tmp_path: Path
+) -> None:
+    by_ssh = Spread(bed, docker_client, tmp_path, ssh)
+    refusal = spread.play("destroy", "-e", f"destroy_data={NAME}")
+    assert "failed=0" in refusal and spread.running(spread.names) == []
+    try:
+        by_ssh.deploy()
+        leader = by_ssh.wait_whole()
+        assert "docker_host" not in str(by_ssh.inventory()["all"]["children"]["postgres"])
+        assert not re.findall(r"changed=[1-9]", by_ssh.play("site"))
+        assert not re.findall(r"changed=[1-9]", by_ssh.play("site", "--check"))
+        new = by_ssh.password + "-new"
+        with clients(by_ssh, new) as seen:
+            by_ssh.play("rotate_password", POSTGRES_PASSWORD=new)
+        by_ssh.password = new
+        nothing_lost(seen)
+        assert seen.refused == [] and seen.broken == []
+        assert "Done: hand the leadership over" in by_ssh.play("switchover")
+        assert by_ssh.wait_whole() != leader
+    finally:
+        by_ssh.remove()
