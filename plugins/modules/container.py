@@ -144,6 +144,12 @@ options:
     description: Capabilities to add.
     type: list
     elements: str
+  devices: &devices
+    description:
+      - Devices of the host, as C(/dev/host[:/dev/container][:rwm]), for example V(/dev/watchdog).
+      - In the container a device has the owner and the mode that it has on the host.
+    type: list
+    elements: str
   security_opt: &security_opt
     description: Security options, for example V(no-new-privileges).
     type: list
@@ -278,6 +284,7 @@ options:
       read_only: *read_only
       cap_drop: *cap_drop
       cap_add: *cap_add
+      devices: *devices
       security_opt: *security_opt
       init: *init
       stop_signal: *stop_signal

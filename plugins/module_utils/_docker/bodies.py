@@ -78,6 +78,10 @@ def _host(spec: ContainerSpec, restart: str, anonymous: Mapping[str, str]) -> di
         "ReadonlyRootfs": spec.read_only,
         "CapDrop": sorted(spec.cap_drop),
         "CapAdd": sorted(spec.cap_add),
+        "Devices": [
+            {"PathOnHost": one.source, "PathInContainer": one.inside, "CgroupPermissions": one.permissions}
+            for one in sorted(spec.devices)
+        ],
         "SecurityOpt": sorted(spec.security_opt),
         "Ulimits": [{"Name": name, "Soft": soft, "Hard": hard} for name, (soft, hard) in sorted(spec.ulimits.items())],
         "ExtraHosts": [f"{name}:{ip}" for name, ip in spec.hosts.items()],

@@ -48,6 +48,7 @@ _EACH: dict[str, dict[str, Any]] = {
     "read_only": {"type": "bool"},
     "cap_drop": {"type": "list", "elements": "str"},
     "cap_add": {"type": "list", "elements": "str"},
+    "devices": {"type": "list", "elements": "str"},
     "security_opt": {"type": "list", "elements": "str"},
     "init": {"type": "bool"},
     "stop_signal": {"type": "str"},

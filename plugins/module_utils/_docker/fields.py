@@ -98,6 +98,7 @@ def expected(spec: ContainerSpec, base: Image, given_once: Iterable[str] = ()) -
         "privileged": False,
         "cap_drop": sorted(spec.cap_drop),
         "cap_add": sorted(spec.cap_add),
+        "devices": sorted(map(str, spec.devices)),
         "security_opt": sorted(spec.security_opt),
         "stop_signal": spec.stop_signal or _signal(base.stop_signal),
         "restart_policy": spec.restart_policy,
@@ -152,6 +153,7 @@ def observed(inspected: Mapping[str, Any]) -> dict[str, Any]:
         "privileged": bool(host.get("Privileged")),
         "cap_drop": sorted(map(values.capability, host.get("CapDrop") or ())),
         "cap_add": sorted(map(values.capability, host.get("CapAdd") or ())),
+        "devices": sorted(map(_device, host.get("Devices") or ())),
         "security_opt": sorted(map(values.security_option, host.get("SecurityOpt") or ())),
         "init": bool(host.get("Init")),
         "stop_signal": _signal(config.get("StopSignal")),
@@ -215,6 +217,11 @@ def _bindings(published: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         for inside, bindings in published.items()
         for binding in bindings or ()
     ]
+
+
+def _device(given: Mapping[str, str]) -> str:
+    permissions = values.permissions(given.get("CgroupPermissions") or "")
+    return str(values.Device(given["PathInContainer"], given["PathOnHost"], permissions))
 
 
 def _port(binding: tuple[str, str, str]) -> str:

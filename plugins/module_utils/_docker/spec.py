@@ -36,8 +36,9 @@ SUFFIX_OLD = ".howdah-old"
 # Options that describe the container, not what is done with it.
 OPTIONS = (
     "command", "env", "bootstrap_env", "user", "hostname", "ports", "volumes", "tmpfs", "networks", "network_mode",
-    "shm_size", "memory", "cpus", "ulimits", "sysctls", "read_only", "cap_drop", "cap_add", "security_opt", "init",
-    "stop_signal", "stop_timeout", "restart_policy", "healthcheck", "log_driver", "log_options", "labels", "hosts",
+    "shm_size", "memory", "cpus", "ulimits", "sysctls", "read_only", "cap_drop", "cap_add", "devices", "security_opt",
+    "init", "stop_signal", "stop_timeout", "restart_policy", "healthcheck", "log_driver", "log_options", "labels",
+    "hosts",
 )  # fmt: skip
 
 
@@ -77,6 +78,7 @@ class ContainerSpec:
     read_only: bool = False
     cap_drop: frozenset[str] = frozenset()
     cap_add: frozenset[str] = frozenset()
+    devices: frozenset[values.Device] = frozenset()
     security_opt: frozenset[str] = frozenset()
     init: bool | None = None
     stop_signal: str | None = None
@@ -170,8 +172,10 @@ def _spec(params: Mapping[str, Any]) -> ContainerSpec:
     mounts = [values.mount(text) for text in given.get("volumes", ())]
     tmpfs = [values.tmpfs(text) for text in given.get("tmpfs", ())]
     ports = [values.port(text) for text in given.get("ports", ())]
+    devices = [values.device(text) for text in given.get("devices", ())]
     targets = [entry.target for entry in mounts] + [path for path, _options in tmpfs]
     _unique("volumes and tmpfs have two entries for", targets)
+    _unique("devices has two entries for", [device.inside for device in devices])
     _unique("networks has two entries for", [network.name for network in networks])
     _unique("ports publishes twice", [f"{port.host_ip} port {port.host_port}/{port.proto}" for port in ports])
     hosts = values.strings("hosts", given.get("hosts", {}))
@@ -195,6 +199,7 @@ def _spec(params: Mapping[str, Any]) -> ContainerSpec:
         read_only=given.get("read_only", False),
         cap_drop=frozenset(map(values.capability, given.get("cap_drop", ()))),
         cap_add=frozenset(map(values.capability, given.get("cap_add", ()))),
+        devices=frozenset(devices),
         security_opt=frozenset(map(values.security_option, given.get("security_opt", ()))),
         init=given.get("init"),
         stop_signal=values.stop_signal(given["stop_signal"]) if "stop_signal" in given else None,

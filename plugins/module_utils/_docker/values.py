@@ -27,6 +27,7 @@ _PORT = re.compile(
     r"(?:(?P<ip>\[[0-9A-Fa-f:.]+\]|[0-9.]+):)?(?P<host>\d+):(?P<container>\d+)(?:/(?P<proto>tcp|udp|sctp))?"
 )
 _VOLUME_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
+_PERMISSIONS = re.compile(r"(?!.*(.).*\1)[rwm]{1,3}")
 _RESTART = re.compile(r"no|always|unless-stopped|on-failure(?::[1-9]\d*)?")
 _ULIMIT = re.compile(r"(?P<name>[a-z]+)=(?P<soft>-?\d+)(?::(?P<hard>-?\d+))?")
 
@@ -60,6 +61,18 @@ class Mount:
 
     def __str__(self) -> str:
         return f"{self.source}:{self.target}" + (":ro" if self.read_only else "")
+
+
+@dataclass(frozen=True, order=True)
+class Device:
+    """A device of the host; ``permissions`` are of the letters r, w and m (make the node), in this order."""
+
+    inside: str
+    source: str
+    permissions: str
+
+    def __str__(self) -> str:
+        return f"{self.source}:{self.inside}:{self.permissions}"
 
 
 def size(option: str, text: str) -> int:
@@ -185,6 +198,24 @@ def capability(text: str) -> str:
     """A capability without the prefix ``CAP_``, in capitals."""
     name = text.upper()
     return name[len("CAP_"):] if name.startswith("CAP_") else name
+
+
+def device(text: str) -> Device:
+    """A device from ``/dev/host[:/dev/container][:rwm]``.
+
+    :raises InvalidInput: for anything else.
+    """
+    parts = text.split(":")
+    allowed = parts.pop() if len(parts) > 1 and not parts[-1].startswith("/") else "rwm"
+    paths = [part.startswith("/") for part in parts]
+    if not all(paths) or len(paths) > 2 or not _PERMISSIONS.fullmatch(allowed):
+        raise InvalidInput(f"devices must be like /dev/a, /dev/a:/dev/b or /dev/a:/dev/b:rw; got {text!r}.")
+    return Device(clean_path(parts[-1]), clean_path(parts[0]), permissions(allowed))
+
+
+def permissions(text: str) -> str:
+    """Permissions of a device in the order that people write them in; engines take any."""
+    return "".join(letter for letter in "rwm" if letter in text)
 
 
 def security_option(text: str) -> str:

@@ -86,6 +86,25 @@ CAUSES = (
         "The leader does not take it for a member: the common name of its certificate is none of the cluster's nodes.",
     ),
     _cause(
+        "diverged",
+        # That a replica has come to the end of its WAL ("wanted 24, got 0") is as usual.
+        r"invalid resource manager ID|record with incorrect prev-link"
+        r"|invalid record length at [^:]+: (?:wanted|expected)[^,]*, got [1-9]"
+        r"|requested starting point .* (?:is ahead of the WAL flush position|is not in this server's history)"
+        r"|requested timeline \d+ is not a child of this server's history",
+        25,  # pg_rewind mends it where Patroni sees it
+        "Its data went another way than the leader's, and Patroni does not see it: the timelines have the same number,"
+        " as two leaders were stopped right after each other. It has to be made anew from the leader"
+        " (patronictl reinit).",
+    ),
+    _cause(
+        "watchdog_missing",
+        r"Configuration requires a? ?watchdog|because watchdog (?:activation failed|could not be activated)",
+        10,
+        "A watchdog is required there, and none works: see that the device exists, is one, is free, and that user 999"
+        " may write to it.",
+    ),
+    _cause(
         "bootstrap_failed",
         r"Failed to bootstrap cluster|failed attempt to bootstrap the cluster|initdb: error"
         r"|post_bootstrap.*(?:failed|error)",
@@ -117,8 +136,8 @@ NO_BOOTSTRAP = Cause(
     re.compile(r"waiting for leader to bootstrap", re.IGNORECASE),
     45,
     "All members wait for a leader, and none becomes it: etcd remembers a cluster of this name whose data are not here."
-    " Bring the volumes back, or remove what etcd keeps (destroy, with the name of the cluster typed), or take another"
-    " name.",
+    " Bring the volumes back, or remove what etcd keeps (destroy, with the name of the cluster typed; in an etcd of"
+    " your own: etcdctl del --prefix /service/<name of the cluster>/), or take another name.",
 )
 
 

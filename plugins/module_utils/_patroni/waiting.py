@@ -19,7 +19,7 @@ from .._core.errors import (
     PatroniRefused,
     RestUnreachable,
 )
-from .._docker import container_facts, container_logs, observe
+from .._docker import container_facts, container_logs, observe, values
 from .cluster import Cluster, not_ready
 from .judge import Judge, Sight, Verdict
 from .rest import Rest
@@ -56,7 +56,7 @@ def wait(
     while True:
         try:
             cluster = rest.cluster()
-            lacking = not_ready(cluster, members) or further(cluster)
+            lacking = not_ready(cluster, members) or further(cluster) or _ended(rest, containers, members, deadline)
         except (ContainerFailed, ContainerNotFound, RestUnreachable, PatroniRefused) as error:
             lacking = [error.message]
         if not lacking or once:
@@ -74,6 +74,16 @@ def wait(
         time.sleep(_PAUSE)
 
 
+def _ended(rest: Rest, containers: Sequence[str], members: Sequence[str], deadline: Deadline) -> list[str]:
+    """Members whose containers do not run; what has died is listed as serving until its lease ends."""
+    found = {name: observe.container(rest.client, name, deadline) for name in containers if name in members}
+    return [
+        f"the container {name} is {one.status if one else 'missing'}"
+        for name, one in found.items()
+        if one is None or one.status != "running"
+    ]
+
+
 def _sight(rest: Rest, name: str, cluster: Cluster | None, deadline: Deadline) -> Sight:
     found = observe.container(rest.client, name, deadline)
     if found is None:
@@ -82,10 +92,15 @@ def _sight(rest: Rest, name: str, cluster: Cluster | None, deadline: Deadline) -
     if member is not None and member.serves and found.status == "running":
         return Sight(name, found.status, (), True)
     secrets = container_facts.secret_values(found)
-    # What has ended says no more: its last words count, however old.
-    since = int(time.time()) - _RECENT_SECONDS if found.status == "running" else None
-    lines = container_logs.read(rest.client, found.id, secrets, deadline, _LINES, since)
+    lines = container_logs.read(rest.client, found.id, secrets, deadline, _LINES, _since(found, time.time()))
     return Sight(name, found.status, tuple(lines))
+
+
+def _since(found: observe.Container, now: float) -> int:
+    """From which second of the epoch on what it says counts: what it said before its last start is over, too."""
+    started = values.nanoseconds(found.started_at) // 10**9
+    # What has ended says no more: its last words count, however old.
+    return max(started, int(now) - _RECENT_SECONDS) if found.status == "running" else started
 
 
 def _failure(verdict: Verdict) -> ClusterFailed:

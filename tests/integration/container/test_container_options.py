@@ -40,6 +40,8 @@ CASES: list[tuple[str, Any, Any, Callable[[dict[str, Any]], Any], Any]] = [
     ("read_only", True, False, lambda i: i["HostConfig"]["ReadonlyRootfs"], False),
     ("cap_drop", ["KILL", "CHOWN"], ["KILL"], lambda i: len(i["HostConfig"]["CapDrop"]), 1),
     ("cap_add", ["SYS_NICE", "CHOWN"], ["CHOWN"], lambda i: len(i["HostConfig"]["CapAdd"]), 1),
+    ("devices", ["/dev/null:/dev/other"], ["/dev/null:/dev/other:r"],
+     lambda i: [d["CgroupPermissions"] for d in i["HostConfig"]["Devices"]], ["r"]),
     ("security_opt", ["no-new-privileges"], [], lambda i: i["HostConfig"]["SecurityOpt"] or [], []),
     ("init", True, False, lambda i: i["HostConfig"]["Init"], False),
     ("stop_signal", "SIGINT", "SIGQUIT", lambda i: i["Config"]["StopSignal"], "SIGQUIT"),

@@ -59,6 +59,7 @@ def given_options(volume_prefix: str, image_user: str = "postgres") -> st.Search
             "read_only": st.booleans(),
             "cap_drop": st.sampled_from([[], ["ALL"], ["cap_chown", "KILL"], ["KILL", "CHOWN"]]),
             "cap_add": st.sampled_from([[], ["CHOWN"]]),
+            "devices": st.sampled_from([[], ["/dev/null:/dev/other:rw"]]),
             "security_opt": st.sampled_from([[], ["no-new-privileges"], ["no-new-privileges:true"]]),
             "init": st.booleans(),
             "stop_signal": st.sampled_from(["SIGINT", "term", "9"]),

@@ -44,7 +44,9 @@ def test_durations(text: str, seconds: float) -> None:
         (lambda text: values.port(f"{text}:1:1"), "300.1.1.1"), (values.port, "1-2:1-2"), (values.port, "1:1/icmp"),
         (values.port, ""),
         (values.mount, "data"), (values.mount, "data:rel"), (values.mount, "./rel:/x"), (values.mount, "a:/x:z"),
-        (values.mount, "/a:/b:ro:rw"), (values.mount, ":/x"), (values.tmpfs, "run"), (values.restart_policy, "on"),
+        (values.mount, "/a:/b:ro:rw"), (values.mount, ":/x"), (values.tmpfs, "run"),
+        (values.device, "dev"), (values.device, "/a:/b:/c"), (values.device, "/a:rx"), (values.device, "/a:rr"),
+        (values.restart_policy, "on"),
         (values.restart_policy, "on-failure:0"), (values.ulimit, "nofile"), (values.ulimit, "nofile=a"),
         (values.stop_signal, "SIGNOPE"), (values.stop_signal, "999"),
         (lambda text: values.size("shm_size", text), "12x"), (lambda text: values.size("shm_size", text), ""),
@@ -97,7 +99,9 @@ def test_the_order_of_lists_and_keys_has_no_meaning(options: dict[str, Any], cha
         chance.shuffle(items)
         return dict(items) if isinstance(value, dict) else items
 
-    unordered = ("env", "labels", "hosts", "sysctls", "volumes", "tmpfs", "cap_drop", "ulimits", "security_opt")
+    unordered = (
+        "env", "labels", "hosts", "sysctls", "volumes", "tmpfs", "cap_drop", "devices", "ulimits", "security_opt",
+    )  # fmt: skip
     other = {name: shuffled(value) if name in unordered else value for name, value in options.items()}
     one, two = (fields.asked(spec.parse(params(**each)).spec) for each in (options, other))  # type: ignore[arg-type]
     assert spec.digests(one, "salt") == spec.digests(two, "salt")
@@ -140,6 +144,9 @@ def test_the_request_body_names_no_secret_but_in_the_environment(options: dict[s
         ({"HostConfig": {"CapAdd": ["CAP_CHOWN", "kill"]}}, "cap_add", ["CHOWN", "KILL"]),
         ({"HostConfig": {"SecurityOpt": ["no-new-privileges=true", "seccomp:unconfined"]}}, "security_opt",
          ["no-new-privileges", "seccomp=unconfined"]),
+        ({"HostConfig": {"Devices": [
+            {"PathOnHost": "/dev/a", "PathInContainer": "/dev/b", "CgroupPermissions": "mwr"}]}},
+         "devices", ["/dev/a:/dev/b:rwm"]),
         ({"HostConfig": {"PortBindings": {"5/tcp": [{"HostIp": "0:0::1", "HostPort": "7"}]}}}, "ports",
          ["[::1]:7:5/tcp"]),
         ({"HostConfig": {"PortBindings": {"5/tcp": [{"HostIp": "", "HostPort": ""}]}}}, "ports", ["::5/tcp"]),

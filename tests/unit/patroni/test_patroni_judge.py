@@ -29,6 +29,15 @@ LOGS = {
         "ERROR: Error when fetching backup: pg_basebackup exited with code=1",
         "WARN: Trying again in 5 seconds",
     ],
+    "diverged": [
+        "LOG: invalid resource manager ID 113 at 0/4054108",
+        "LOG: waiting for WAL to become available at 0/4002000",
+        "INFO: no action. I am (n1), a secondary, and following a leader (n3)",
+    ],
+    "watchdog_missing": [
+        "ERROR: Configuration requires watchdog, but watchdog could not be activated",
+        "INFO: Not promoting self because watchdog could not be activated",
+    ],
     "bootstrap_failed": [
         "INFO: removing initialize key after failed attempt to bootstrap the cluster",
         "CRITICAL: Failed to bootstrap cluster",
@@ -59,6 +68,11 @@ def test_a_state_that_does_not_pass_ends_waiting(state: str) -> None:
 @pytest.mark.parametrize("state", sorted(LOGS.keys() - AT_ONCE))
 def test_what_may_pass_gets_its_time_of_grace(state: str) -> None:
     assert judge(LOGS[state], 0.0) is None
+
+
+def test_a_replica_at_the_end_of_its_wal_has_not_diverged() -> None:
+    usual = ["LOG: invalid record length at 0/4053F60: wanted 24, got 0", "LOG: waiting for WAL to become available"]
+    assert judge(usual, LONG) is None
 
 
 def test_what_has_passed_is_forgotten() -> None:

@@ -1,0 +1,153 @@
+# Copyright (c) 2026, the howdah.postgresql authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A cluster of three that is deployed, changed, and looked at by the playbooks; its etcd is none of ours."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from patroni_site import NAME, NODES, Site
+
+README = Path(__file__).parents[3] / "roles/patroni/README.md"
+pytestmark = pytest.mark.full  # five minutes; molecule/patroni and tests/integration/faults are in `bin/test`
+
+
+def given(**variables: Any) -> tuple[str, str]:
+    """Variables for a playbook."""
+    return "-e", json.dumps(variables)
+
+
+def changed(output: str) -> int:
+    """How many changes all hosts together had."""
+    return sum(int(number) for number in re.findall(r"\bchanged=(\d+)", output.split("PLAY RECAP", 1)[1]))
+
+
+def test_nothing_is_done_where_nothing_is_to_be_done(site: Site) -> None:
+    leader, before = site.leader(), site.identity()
+    assert changed(site.play("site", "--check", "--diff")) == 0
+    assert changed(site.play("site")) == 0
+    assert (site.leader(), site.identity()) == (leader, before)
+
+
+@pytest.mark.parametrize("connections", [157, 83], ids=["more", "less"])
+def test_a_setting_that_needs_a_restart_comes_into_force_one_member_after_another(site: Site, connections: int) -> None:
+    leader, before = site.leader(), site.identity()
+    settings = given(patroni_settings={"max_connections": connections, "work_mem": "5MB"})
+    print(site.play("deploy", *settings))
+    after = site.identity()
+    for node in NODES:
+        assert site.ask(node, "SHOW max_connections") == str(connections)
+        assert site.ask(node, "SHOW work_mem") == "5MB"
+        assert after[node]["id"] == before[node]["id"]
+        assert after[node]["server"] > before[node]["server"]
+    if connections > 100:  # replicas first; one of them takes over before the leader is restarted
+        assert site.leader() != leader
+    assert changed(site.play("deploy", *settings)) == 0
+    assert site.identity() == after
+
+
+def test_what_somebody_has_changed_by_hand_is_told_and_taken_back(site: Site) -> None:
+    leader, before = site.leader(), site.identity()
+    settings = given(patroni_settings={"work_mem": "5MB"})
+    site.play("deploy", *settings)
+    status, body = site.rest(leader, "/config", "PATCH", {"ttl": 31, "postgresql": {"parameters": {"work_mem": "9MB"}}})
+    assert status == 200, body
+    site.until(lambda: site.ask(leader, "SHOW work_mem") == "9MB", "the change is in force")
+    foreseen = site.play("deploy", "--check", "--diff", *settings)
+    assert changed(foreseen) == 1 and "postgresql.parameters.work_mem" in foreseen and "9MB" in foreseen
+    assert site.ask(leader, "SHOW work_mem") == "9MB"
+    assert changed(site.play("deploy", *settings)) == 1
+    assert site.ask(leader, "SHOW work_mem") == "5MB"
+    assert site.rest(leader, "/config")[1]["ttl"] == 20
+    assert (site.leader(), site.identity()) == (leader, before)
+
+
+def test_another_container_replaces_one_node_after_another(site: Site) -> None:
+    leader, before = site.leader(), site.identity()
+    site.ask(leader, "CREATE TABLE replaced AS SELECT 1 AS one")
+    site.play("deploy", *given(patroni_labels={"howdah.example": "yes"}))
+    found = {node: site.inspect(node) for node in NODES}
+    assert [node for node in NODES if found[node]["Id"] == before[node]["id"]] == []
+    last = max(NODES, key=lambda node: str(found[node]["Created"]))
+    assert last == leader != site.leader()
+    assert site.ask(leader, "SELECT one FROM replaced") == 1
+
+
+def test_what_patroni_drops_is_told(site: Site) -> None:
+    site.leader()
+    unknown = {"postgresql": {"parameters": {"no_such_setting": "1"}}}
+    # Patroni itself answers 200.
+    failed = site.module("patroni_config", config=unknown)
+    assert failed["error"] == "settings_dropped", failed
+    assert failed["dropped"] == {"no_such_setting": "the server does not know it"}
+    taken_back = site.module("patroni_config", config={"postgresql": {"parameters": {"no_such_setting": None}}})
+    assert taken_back["changed"] is True
+    assert taken_back["actions"] == ["remove setting postgresql.parameters.no_such_setting: was 1"]
+
+
+def test_the_leadership_is_handed_over_and_check_mode_tells_from_whom_to_whom(site: Site) -> None:
+    leader = site.leader()
+    wanted = next(node for node in NODES if node != leader)
+    foreseen = site.play("switchover", "--check", *given(candidate=wanted))
+    assert changed(foreseen) == 1
+    assert re.search(f"Would hand the leadership over to {wanted}.*from {leader}", foreseen), foreseen
+    assert site.leader() == leader
+    done = site.play("switchover", *given(candidate=wanted))
+    assert re.search(f"Done: hand the leadership over to {wanted}.*from {leader}", done), done
+    assert site.leader() == wanted
+    assert changed(site.play("switchover", *given(candidate=wanted))) == 0
+    site.play("switchover")
+    assert site.leader() != wanted
+
+
+def test_members_are_told_and_filtered(site: Site) -> None:
+    leader = site.leader()
+    told = site.module("patroni_info", query="members[?role!='leader'].name | sort(@)")
+    assert (told["changed"], told["leader"]) == (False, leader)
+    assert told["result"] == sorted(node for node in NODES if node != leader), told
+
+
+def test_status_as_a_table_as_data_and_by_a_query(site: Site) -> None:
+    leader = site.leader()
+    replica = next(node for node in NODES if node != leader)
+    table = site.play("status")
+    assert re.search(rf"^{leader} +leader +running ", table, re.MULTILINE), table
+    assert re.search(rf"^{replica} +(?:quorum standby|replica) +streaming ", table, re.MULTILINE), table
+    told = site.play("status", *given(output="json"))
+    data = json.loads(told[told.index("{\n") : told.rindex("\n}") + 2])
+    assert (data["leader"], data["problem"], len(data["nodes"])) == (leader, "", 3)
+    assert f'"{leader}"' in site.play("status", "-e", "query=members[?role=='leader'].name | [0]")
+
+
+def test_metrics_are_those_that_are_described(site: Site) -> None:
+    described = set(re.findall(r"`(patroni_\w+)`", README.read_text(encoding="utf-8")))
+    for node in NODES:
+        status, text = site.rest(node, "/metrics")
+        assert status == 200
+        seen = set(re.findall(r"^(patroni_\w+)\{", text, re.MULTILINE))
+        assert len(seen) > 15
+        assert seen - described == set()
+
+
+def test_destroy_keeps_the_data_unless_the_name_is_typed(site: Site) -> None:
+    site.ask(site.leader(), "CREATE TABLE kept AS SELECT 2 AS two")
+    data = {f"{node}-data" for node in NODES}
+    for typed in ("", "another"):
+        site.play("destroy", *given(destroy_data=typed))
+        assert not [node for node in NODES if site.exists(node)]
+        assert data <= site.volumes()
+    site.play("deploy")
+    assert site.ask(site.leader(), "SELECT two FROM kept") == 2
+    told = site.play("destroy", *given(destroy_data=NAME))
+    assert not site.volumes()
+    # etcd is none of ours: what it remembers is the user's to remove.
+    key = f"/service/{NAME}/"
+    assert f"etcdctl del --prefix {key}" in told, told
+    site.etcdctl("del", "--prefix", key)
+    site.play("deploy")
+    assert site.ask(site.leader(), "SELECT count(*) FROM pg_class WHERE relname = 'kept'") == 0

@@ -1,0 +1,51 @@
+# Copyright (c) 2026, the howdah.postgresql authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the role makes of its options, as Ansible evaluates its variables."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROLE = Path(__file__).parents[3] / "roles/patroni"
+
+
+def evaluated(wanted: str, **options: Any) -> Any:
+    """The value of an expression over the role's variables."""
+    files = [word for name in ("defaults", "vars") for word in ("-e", f"@{ROLE}/{name}/main.yml")]
+    given = {"patroni_etcd_hosts": ["e:2379"], "patroni_members": ["pg1"], "patroni_password": "generated", **options}
+    done = subprocess.run(
+        [
+            Path(sys.executable).with_name("ansible"), "-i", "pg1,", "pg1", "-c", "local", "-m", "debug",
+            "-a", f"msg={{{{ ({wanted}) | to_json }}}}", *files, "-e", json.dumps(given),
+        ],
+        env={**os.environ, "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.oneline", "ANSIBLE_LOAD_CALLBACK_PLUGINS": "1"},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert "SUCCESS" in done.stdout, done.stdout + done.stderr
+    return json.loads(json.loads(done.stdout.partition("=> ")[2])["msg"])
+
+
+@pytest.mark.parametrize(
+    ("options", "mode", "devices"),
+    [
+        ({}, "off", []),
+        ({"patroni_watchdog": False}, "off", []),  # a bare off in YAML
+        ({"patroni_watchdog": "automatic"}, "automatic", ["/dev/watchdog:/dev/watchdog:rw"]),
+        (
+            {"patroni_watchdog": "required", "patroni_watchdog_device": "/dev/watchdog1"},
+            "required",
+            ["/dev/watchdog1:/dev/watchdog:rw"],
+        ),
+    ],
+)
+def test_a_watchdog_is_handed_over_when_it_is_asked_for(options: dict[str, Any], mode: str, devices: list[str]) -> None:
+    found = evaluated("[patroni_yml.watchdog, patroni_container.devices]", **options)
+    assert found == [{"mode": mode, "device": "/dev/watchdog"}, devices]
