@@ -55,7 +55,8 @@ CAUSES = (
     ),
     _cause(
         "other_major_version",
-        r"is not compatible with this version|was initialized by PostgreSQL version|holds data of PostgreSQL",
+        r"is not compatible with this version|was initialized by PostgreSQL version"
+        r"|holds a cluster of PostgreSQL \d+, and this",
         0,
         "Its volume holds data of another major version of PostgreSQL.",
     ),
@@ -95,7 +96,7 @@ CAUSES = (
         25,  # pg_rewind mends it where Patroni sees it
         "Its data went another way than the leader's, and Patroni does not see it: the timelines have the same number,"
         " as two leaders were stopped right after each other. It has to be made anew from the leader"
-        " (patronictl reinit).",
+        " (playbook reinit).",
     ),
     _cause(
         "watchdog_missing",

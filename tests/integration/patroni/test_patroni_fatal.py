@@ -170,7 +170,8 @@ def test_two_timelines_of_one_number(site: Site) -> None:
     finally:
         site.client.unpause(third)
     site.until(lambda: site.rest(third, "/primary")[0] == 200, "the third leads, on a timeline of its own")
-    site.ask(third, "CREATE TABLE other AS SELECT generate_series(1, 100000) AS n")
+    # Further than the second, which would otherwise only wait, and be called streaming meanwhile.
+    site.ask(third, "CREATE TABLE other AS SELECT generate_series(1, 2000000) AS n")
     site.client.start(second)
     failed = verdict(site, "diverged", second, containers=[second, third])
     assert "reinit" in failed["msg"]

@@ -12,7 +12,8 @@ LOGS = {
     "system_id_mismatch": ["CRITICAL: system ID mismatch, node pg2 belongs to a different cluster: 7 != 8"],
     "name_taken": ["CRITICAL: Can't start; there is already a node named 'pg2' running"],
     "other_major_version": [
-        "FATAL: database files are incompatible with server The data directory was initialized by PostgreSQL version 14"
+        "ERROR: /var/lib/postgresql/data/15 holds a cluster of PostgreSQL 14, and this image has PostgreSQL 15, which "
+        "cannot run it. Use an image of PostgreSQL 14, or move the data with pg_upgrade or pg_dump."
     ],
     "disk_full": ["FATAL: could not write to file \"pg_wal/xlogtemp.9\": No space left on device"],
     "wrong_authority": [
