@@ -145,9 +145,7 @@ options:
     type: list
     elements: str
   devices: &devices
-    description:
-      - Devices of the host, as C(/dev/host[:/dev/container][:rwm]), for example V(/dev/watchdog).
-      - In the container a device has the owner and the mode that it has on the host.
+    description: Devices of the host, as C(/dev/host[:/dev/container][:rwm]), owner and mode as there.
     type: list
     elements: str
   security_opt: &security_opt
@@ -339,17 +337,12 @@ EXAMPLES = r"""
     image: example/member:1
     networks: [{name: members}]
     containers:
-      - name: member1
-        env: {MEMBER: 1}
-      - name: member2
-        env: {MEMBER: 2}
-      - name: member3
-        env: {MEMBER: 3}
+      - {name: member1, env: {MEMBER: 1}}
+      - {name: member2, env: {MEMBER: 2}}
+      - {name: member3, env: {MEMBER: 3}}
 
 - name: Restart it, as it is
-  howdah.postgresql.container:
-    name: pg1
-    state: restarted
+  howdah.postgresql.container: {name: pg1, state: restarted}
 
 - name: Remove it with its data
   howdah.postgresql.container:

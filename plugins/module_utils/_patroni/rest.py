@@ -14,6 +14,7 @@ from .._core.deadline import Deadline
 from .._core.errors import (
     ContainerFailed,
     ContainerNotFound,
+    DeadlineExceeded,
     HowdahError,
     NoLeader,
     PatroniRefused,
@@ -62,6 +63,12 @@ class Rest:
             try:
                 answer = ask(self.client, container, message, bound)
                 raise_failure(answer)
+            except DeadlineExceeded as error:
+                # That one does not answer in time, on a busy machine, is not the end of the task.
+                if method != "GET" or self.deadline.left() <= 0:
+                    raise
+                errors.append(RestUnreachable(error.message))
+                continue
             except (ContainerFailed, ContainerNotFound, RestUnreachable) as error:
                 errors.append(error)
                 if method != "GET" and isinstance(error, RestUnreachable):
