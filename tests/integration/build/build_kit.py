@@ -10,6 +10,7 @@ import http.server
 import io
 import json
 import os
+import re
 import secrets
 import socket
 import subprocess
@@ -48,6 +49,8 @@ class Site:
         self.names = [self.name]
         self.bust = secrets.token_hex(4)
         self.local_tmp = folder / "tmp"
+        self.elsewhere = folder / "elsewhere"  # instead of /tmp: nobody removes there what a killed task leaves
+        self.elsewhere.mkdir()
         self.interrupted = False  # Ansible then leaves the module itself behind, whatever module it is
 
     def write(self, *tasks: dict[str, Any]) -> Path:
@@ -78,6 +81,7 @@ class Site:
         return {
             **os.environ,
             "ANSIBLE_LOCAL_TEMP": str(self.local_tmp),
+            "TMPDIR": str(self.elsewhere),
             "ANSIBLE_CONNECTION_PLUGINS": str(HERE / "connection_plugins"),
             "ANSIBLE_CALLBACK_PLUGINS": str(HERE / "callback_plugins"),
             "ANSIBLE_STDOUT_CALLBACK": callback,
@@ -116,9 +120,9 @@ class Site:
         """Files that outlive a task; an empty list is what everybody wants."""
         return [
             str(path.relative_to(self.folder))
-            for root in ("tmp", "remote", "async")
+            for root in ("tmp", "remote", "async", "elsewhere")
             for path in (self.folder / root).rglob("*")
-            if not path.is_dir() and not (self.interrupted and path.name.startswith("AnsiballZ_"))
+            if not path.is_dir() and not (self.interrupted and re.search("AnsiballZ_|_payload_", str(path)))
         ]
 
 

@@ -1,7 +1,10 @@
 # Copyright (c) 2026, the howdah.postgresql authors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The tests of containers and builds on the engine of the next Debian release, which normalises in other ways."""
+"""The tests of containers and builds on the engine of a later Debian, which normalises in other ways.
+
+HOWDAH_TEST_ENGINE_SUITE names another one than the next release.
+"""
 from __future__ import annotations
 
 import os
@@ -17,7 +20,7 @@ from ansible_collections.howdah.postgresql.plugins.module_utils._docker import b
 from second_engine import SecondEngine
 
 INTEGRATION = Path(__file__).parents[1]
-SUITE = "trixie"
+SUITE = os.environ.get("HOWDAH_TEST_ENGINE_SUITE", "trixie")
 
 
 @pytest.fixture(scope="module")
