@@ -91,7 +91,9 @@ backup_running:
   returned: success
   type: bool
 repositories:
-  description: The repositories, each with its C(number), C(status), C(message) and C(cipher).
+  description:
+    - The repositories, each with its C(number), C(status), C(message), C(cipher) and C(retention) - pgBackRest's
+      options of that name, for example C(full).
   returned: success
   type: list
   elements: dict
@@ -205,7 +207,12 @@ def main() -> None:
         report.plan(Plan())
         pgbackrest = repository.Repository(params, deadline)
         stanza = pgbackrest.info()
-        report.add(**stanza.told(time.time()), schedule=pgbackrest.status())
+        schedule = pgbackrest.status()
+        kept = schedule.pop("retention", {})
+        told = stanza.told(time.time())
+        for one in told["repositories"]:
+            one["retention"] = kept.get(str(one["number"]), {})
+        report.add(**told, schedule=schedule)
         wished = params["restore"]
         if wished is not None:
             wish = info.Wish(wished["type"], wished["target"], wished["set"], wished["repository"])

@@ -25,6 +25,8 @@ MIXED = 4
 MISMATCH = 5
 # Types by what they hold: a backup that holds more serves for one that holds less.
 RANK = {"full": 0, "diff": 1, "incr": 2}
+# Seconds by which clocks may differ: a backup of the future says that one of them was wrong, and nothing of its age.
+_SKEW = 300
 TARGETS = ("default", "immediate", "time", "lsn", "name", "xid")
 
 
@@ -142,7 +144,8 @@ def parse(text: str, name: str) -> Stanza:
     :raises PgbackrestFailed: when it is not that.
     """
     try:
-        content = json.loads(text)
+        # Its messages may have line ends in them as they are.
+        content = json.loads(text, strict=False)
         if not isinstance(content, list):
             raise TypeError("no list")
         found = [one for one in content if one["name"] == name]
@@ -225,7 +228,7 @@ def fresh(stanza: Stanza, kind: str, max_age: float, now: float, repository: int
     """
     good = [
         one for one in stanza.backups
-        if RANK[one.kind] <= RANK[kind] and now - one.stop <= max_age and not one.error
+        if RANK[one.kind] <= RANK[kind] and -_SKEW <= now - one.stop <= max_age and not one.error
         and repository in (None, one.repository)
     ]
     return good[-1] if good else None

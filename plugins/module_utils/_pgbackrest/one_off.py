@@ -103,9 +103,10 @@ class OneOff:
     def _answer(self, identity: str, code: int) -> dict[str, Any]:
         deadline = Deadline(_REMOVAL_SECONDS)
         with request(self._client, deadline, "reading the answer of the restore"):
-            output = self._client.logs(identity, stdout=True, stderr=False, tail=1)
+            # All of it, which is one line: the engine counts a tail's lines before it leaves out the other stream.
+            output = self._client.logs(identity, stdout=True, stderr=False)
         try:
-            answer: dict[str, Any] = json.loads(output)
+            answer: dict[str, Any] = json.loads(output.strip().rpartition(b"\n")[2])
             return answer
         except ValueError as error:
             lines = container_logs.read(self._client, identity, (), deadline)

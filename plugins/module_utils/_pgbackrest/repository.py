@@ -131,11 +131,22 @@ class Repository:
 
     def _failure(self, executed: Executed, doing: str) -> HowdahError:
         said = understand(_lines(executed), executed.code)
-        kind = _KINDS.get(said.number or 0, PgbackrestFailed)
+        kind, advice = judge(said)
         return kind(
-            f"pgBackRest failed while {doing}: [{said.number}] {said.text.rstrip('.')}.{_ADVICE.get(kind, '')}",
+            f"pgBackRest failed while {doing}: [{said.number}] {said.text.rstrip('.')}.{advice}",
             pgbackrest_code=said.number, lines=list(said.lines),
         )
+
+
+def judge(said: Said) -> tuple[type[HowdahError], str]:
+    """What an error of pgBackRest's means, and what to do about it. Pure."""
+    if "is not later than" in said.text:
+        return PgbackrestFailed, (
+            " A server's clock was ahead when the latest backup was made. Wait until that time, or remove that backup;"
+            " an incremental one can be made even now."
+        )
+    kind = _KINDS.get(said.number or 0, PgbackrestFailed)
+    return kind, _ADVICE.get(kind, "")
 
 
 def understand(lines: Sequence[str], code: int) -> Said:

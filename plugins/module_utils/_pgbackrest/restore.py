@@ -12,12 +12,12 @@ from typing import Any, Mapping
 from .._core.deadline import Deadline
 from .._core.errors import InvalidInput, NoSpaceToKeep
 from .._core.plan import Action, Plan
+from .._core.room import needed as room_needed
 from .._docker import client as docker_client
 from .info import Wish, moment, position
 from .one_off import OneOff, Place
 
 _DO = {"restore": "restore", "drill": "restore", "set_aside": "aside", "finish": "finish", "forget": "forget"}
-_ROOM = 1.1  # times the size of the backup: recovery writes as well
 _NOTHING: Mapping[str, Any] = {"cluster": False, "incomplete": False, "kept": [], "bytes": 0}
 
 
@@ -56,7 +56,7 @@ def room(params: Mapping[str, Any], seen: Mapping[str, Any]) -> None:
     """
     if params["step"] != "restore" or "free" not in seen:
         return
-    needed = int(params["size"] * _ROOM)
+    needed = room_needed(params["size"])
     free = seen["free"] + (seen["bytes"] if params["discard"] or seen["incomplete"] else 0)
     if needed > free:
         advice = "" if params["discard"] else (

@@ -52,6 +52,11 @@ def stanza(*backups: dict[str, Any], code: int = 0, repos: int = 1, message: str
 FOUND = stanza(one("A", "full", 3 * DAY, lsn="0/4000000"), one("B", "diff", 2 * DAY), one("C", "incr", DAY, lsn="1/0"))
 
 
+def test_messages_with_line_ends_are_understood() -> None:
+    text = json.dumps([{"name": "main", "status": {"code": 99, "message": "one@two"}}]).replace("@", "\n")
+    assert info.parse(text, "main").message == "one\ntwo"
+
+
 def test_a_stanza_that_is_missing_is_no_failure() -> None:
     missing = info.parse("[]", "main")
     assert not missing.exists
@@ -102,6 +107,11 @@ def test_a_backup_serves_that_is_young_and_holds_enough(kind: str, max_age: floa
 
 def test_a_backup_with_wrong_checksums_does_not_serve() -> None:
     assert info.fresh(stanza(one("A", "full", 1, error=True)), "full", DAY, NOW, 1) is None
+
+
+def test_a_backup_of_the_future_is_not_taken_for_a_young_one() -> None:
+    assert info.fresh(stanza(one("A", "full", -2 * DAY)), "full", DAY, NOW, 1) is None
+    assert info.fresh(stanza(one("A", "full", -60)), "full", DAY, NOW, 1) is not None, "clocks differ a little"
 
 
 def test_each_repository_needs_its_own() -> None:
@@ -182,10 +192,17 @@ def test_the_error_among_the_lines(lines: list[str], number: int, text: str) -> 
     assert said.text.startswith(text)
 
 
+def test_a_clock_that_was_ahead_is_told() -> None:
+    text = "new backup label '20261128-1F' is not later than latest backup label '20261130-1F'"
+    assert "clock" in repository.judge(info.Said(29, text))[1]
+    assert repository.judge(info.Said(29, "invalid format"))[0] is RepositoryUnusable
+
+
 def test_lines_get_their_level() -> None:
     assert serve.classify("P00   INFO: backup begin") == ("INFO", "backup begin")
     assert serve.classify("P01 DETAIL: match file") == ("DEBUG", "match file")
     assert serve.classify("P00  ERROR: [050]: lock") == ("ERROR", "[050]: lock")
+    assert serve.classify("ERROR: [101]: TLS error") == ("ERROR", "[101]: TLS error"), "as on standard error"
     assert serve.classify("                  HINT: is it?") == ("INFO", "HINT: is it?")
 
 

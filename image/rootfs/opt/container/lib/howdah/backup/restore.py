@@ -6,8 +6,8 @@
 ``restore REQUEST``: JSON as an argument, nothing in it is secret. Its answer is one line of JSON on standard output:
 ``result``, and ``error`` when it failed. The work is logged on standard error.
 
-A data folder that is there is moved aside, not removed, unless that was asked for; the marker says that the folder in
-its place is not complete.
+A data folder that is there is moved aside, not removed, unless that was asked for. A marker says so from before that on
+until the restored one is complete: with it no server starts. What it says tells a whole folder from a half-made one.
 """
 from __future__ import annotations
 
@@ -22,15 +22,16 @@ from typing import Any, Mapping
 
 from .._core.deadline import Deadline
 from .._core.errors import DeadlineExceeded, HowdahError, InvalidInput, NoSpaceToKeep, RestoreFailed
+from .._core.room import needed
 from ..entrypoint import journal, layout
 from ..entrypoint.faults import Refused
 from ..entrypoint.logs import Log, tell_of_crashes
 from . import program
 from .recovery import Recovery
 
-_KEPT = ".howdah-kept"
-_MARKER = ".howdah-restoring"
-_ROOM = 1.1  # times the size of the backup: recovery writes as well
+# What the marker says: the present folder, if there is one, is whole; or it is what a restore has begun.
+_MOVING = "moving the data folder aside"
+_RESTORING = "restoring"
 
 
 def main(arguments: list[str]) -> int:
@@ -107,8 +108,10 @@ def _restore(request: Mapping[str, Any], folder: Folder, deadline: Deadline, log
     discard = bool(request.get("discard"))
     folder.check_room(int(request.get("size") or 0), discard)
     command = program.command(request, folder.pgdata)
+    folder.mark(_RESTORING if folder.half_made() else _MOVING)
     folder.clear(discard)
-    folder.mark()
+    folder.mark(_RESTORING)
+    folder.make()
     result["kept"] = folder.kept()
     program.restore(command, request, deadline, log)
     result["restore_seconds"] = round(time.monotonic() - began, 1)
@@ -130,9 +133,13 @@ class Folder:
         self._place = layout.place(pgdata)
         self._parent = pgdata if self._place.staged else os.path.dirname(pgdata)
 
-    @property
-    def _marker(self) -> str:
-        return f"{self._parent}/{_MARKER}"
+    def half_made(self) -> bool:
+        """Whether the folder is what a restore has begun, and not ended."""
+        try:
+            with open(self._place.restoring, encoding="ascii") as file:
+                return file.read().strip() == _RESTORING
+        except FileNotFoundError:
+            return False
 
     def lock(self) -> None:
         """Hold the volume, so that no server can start on it.
@@ -151,7 +158,7 @@ class Folder:
         status = os.statvfs(self._parent)
         return {
             "cluster": layout.is_cluster(self.pgdata),
-            "incomplete": os.path.exists(self._marker),
+            "incomplete": self.half_made(),
             "kept": self.kept(),
             "bytes": _size(self.pgdata),
             "free": status.f_bavail * status.f_frsize,
@@ -159,7 +166,7 @@ class Folder:
 
     def kept(self) -> list[str]:
         """Paths of what was moved aside."""
-        folder = f"{self._parent}/{_KEPT}"
+        folder = self._place.kept
         return sorted(f"{folder}/{name}" for name in os.listdir(folder)) if os.path.isdir(folder) else []
 
     def check_room(self, size: int, discard: bool) -> None:
@@ -170,7 +177,7 @@ class Folder:
         """
         told = self.told()
         free = told["free"] + (told["bytes"] if discard or told["incomplete"] else 0)
-        if size * _ROOM <= free:
+        if needed(size) <= free:
             return
         advice = (
             "Make room." if discard else "Make room, or agree to the loss of the present data folder: discard."
@@ -178,7 +185,7 @@ class Folder:
         raise NoSpaceToKeep(
             f"The backup needs {size >> 20} MiB, and {free >> 20} MiB are free beside {self.pgdata}, which is kept"
             f" until the restored cluster is well. Nothing was changed. {advice}",
-            needed=int(size * _ROOM),
+            needed=needed(size),
             free=free,
         )
 
@@ -186,26 +193,28 @@ class Folder:
         """Move the data folder aside; one that a restore has left half-made is removed."""
         if not os.path.isdir(self.pgdata):
             return
-        if os.path.exists(self._marker) or discard or not os.listdir(self.pgdata):
+        if self.half_made() or discard or not os.listdir(self.pgdata):
             self._log.info("remove", f"Removing {self.pgdata}.")
             shutil.rmtree(self.pgdata)
             return
-        os.makedirs(f"{self._parent}/{_KEPT}", mode=0o700, exist_ok=True)
-        name = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-        target = f"{self._parent}/{_KEPT}/{name}"
+        os.makedirs(self._place.kept, mode=0o700, exist_ok=True)
+        target = f"{self._place.kept}/{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"
         os.rename(self.pgdata, target)
         journal.sync(self._parent)
         self._log.info("kept", f"The data folder is kept as {target}.")
 
-    def mark(self) -> None:
-        """Say that what is being made is not complete."""
-        journal.write_file(self._marker, b"restoring\n")
+    def mark(self, what: str) -> None:
+        """Say what is being done; from now on no server starts here."""
+        journal.write_file(self._place.restoring, what.encode("ascii") + b"\n")
         journal.sync(self._parent)
+
+    def make(self) -> None:
+        """An empty folder."""
         os.makedirs(self.pgdata, mode=0o700)
 
     def unmark(self) -> None:
-        """Say that it is."""
-        os.unlink(self._marker)
+        """Say that the cluster is complete."""
+        os.unlink(self._place.restoring)
         journal.sync(self._parent)
 
     def forget_kept(self) -> list[str]:

@@ -30,8 +30,9 @@ RECORD = "/var/lib/pgbackrest/howdah.json"
 PORT = 8432
 _WATCHED = (CONF, "/etc/howdah/tls/ca.crt", "/etc/howdah/tls/node.crt", "/etc/howdah/tls/node.key")
 _PROGRAM = "/usr/bin/pgbackrest"
-# Of pgBackRest's lines: process, level, text. The time is left out by its settings.
-_LINE = re.compile(r"(?:\d{4}-\d\d-\d\d \S+ )?P\d\d +(TRACE|DEBUG|DETAIL|INFO|WARN|ERROR|ASSERT): (.*)", re.DOTALL)
+# Of pgBackRest's lines: process (not on standard error), level, text. The time is left out by its settings.
+_LINE = re.compile(r"(?:\d{4}-\d\d-\d\d \S+ )?(?:P\d\d +)?(TRACE|DEBUG|DETAIL|INFO|WARN|ERROR|ASSERT): (.*)", re.DOTALL)
+_RETENTION = re.compile(r"^repo(\d+)-retention-([a-z-]+)=(.+)$", re.MULTILINE)
 _LEVELS = {"TRACE": "DEBUG", "DETAIL": "DEBUG", "ASSERT": "ERROR"}
 _LOOK_SECONDS = 2.0
 _PAUSE_SECONDS = (1.0, 30.0)  # between two starts of a server that ends: at first, at most
@@ -281,12 +282,26 @@ def status(now: float) -> dict[str, Any]:
         following = None
     except ValueError as error:
         following, problem = None, str(error)
+    try:
+        with open(CONF, encoding="utf-8") as file:
+            kept = retention(file.read())
+    except FileNotFoundError:
+        kept = {}
     serving = _serves()
     if not serving:
         problem = "pgBackRest's server does not run"
     elif last is not None and not last["ok"]:
         problem = f"the last scheduled backup failed: {last['error']}"
-    return {"healthy": not problem, "problem": problem, "last": last, "next": following, "results": results}
+    told = {"healthy": not problem, "problem": problem, "last": last, "next": following, "results": results}
+    return {**told, "retention": kept}
+
+
+def retention(text: str) -> dict[str, dict[str, str]]:
+    """How long each repository keeps what, by its number, from the settings. Pure."""
+    kept: dict[str, dict[str, str]] = {}
+    for number, what, value in _RETENTION.findall(text):
+        kept.setdefault(number, {})[what] = value
+    return kept
 
 
 def _serves() -> bool:

@@ -5,7 +5,8 @@
 
 ``health`` looks whether clients can log in, and whether Patroni is alive where there is one; ``health patroni`` looks
 at the latter alone; ``health password`` whether the password that the
-environment asks for is the one that holds; ``health disk`` whether the volume has room.
+environment asks for is the one that holds; ``health disk`` whether the volume has room; ``health archive`` whether the
+write-ahead log reaches the archive.
 """
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ import time
 
 from .._core.errors import HowdahError
 from .._postgres.rest import Rest, ask
-from . import layout, question, runtime
+from . import archiving, layout, question, runtime
 
 _TIMEOUT = 1.5
 _FREE_SHARE = 0.05
@@ -23,7 +24,7 @@ _FREE_SHARE = 0.05
 
 def main(arguments: list[str]) -> int:
     """Say how things are in one line of JSON; the exit code is the verdict."""
-    checks = {"postgres": postgres, "patroni": patroni, "password": password, "disk": disk}
+    checks = {"postgres": postgres, "patroni": patroni, "password": password, "disk": disk, "archive": archive}
     aspect = arguments[0] if arguments else "postgres"
     if aspect not in checks:
         print(json.dumps({"healthy": False, "detail": f"there is no aspect {aspect!r}, only {', '.join(checks)}"}))
@@ -86,3 +87,10 @@ def disk(state: runtime.State) -> tuple[bool, str]:
     status = os.statvfs(state.pgdata if os.path.isdir(state.pgdata) else os.path.dirname(state.pgdata))
     share = status.f_bavail / status.f_blocks if status.f_blocks else 0.0
     return share >= _FREE_SHARE, f"{share:.0%} of the volume is free"
+
+
+def archive(state: runtime.State) -> tuple[bool, str]:
+    """Whether the log reaches the archive; if not, this tells it before any of it is dropped."""
+    server = question.running(state.pgdata)
+    answer = question.value(server, state.user, archiving.QUESTION, _TIMEOUT) if server else None
+    return archiving.verdict(answer, archiving.limit())

@@ -13,6 +13,8 @@ from .faults import Fault, Refused
 
 VOLUME = "/var/lib/postgresql/data"
 
+RESTORING = ".howdah-restoring"
+KEPT = ".howdah-kept"
 _OURS = ".howdah"
 _BESIDE = ("lock", "journal", "journal.new", "attempt", "staging")
 # The first are found in fresh volumes: made by file systems and storage, not by people.
@@ -51,6 +53,16 @@ class Layout:
     def attempt(self) -> str:
         """The file that says that a member has started here with nothing: it may have begun to make the cluster."""
         return self._beside("attempt")
+
+    @property
+    def restoring(self) -> str:
+        """The file that says that a restore has moved the cluster away, and has not brought another one yet."""
+        return f"{self.pgdata if self.staged else os.path.dirname(self.pgdata)}/{RESTORING}"
+
+    @property
+    def kept(self) -> str:
+        """The folder with what a restore has moved away."""
+        return f"{self.pgdata if self.staged else os.path.dirname(self.pgdata)}/{KEPT}"
 
     @property
     def build(self) -> str:
@@ -172,6 +184,23 @@ def is_cluster(pgdata: str) -> bool:
         return os.path.getsize(f"{pgdata}/PG_VERSION") > 0
     except OSError:
         return False
+
+
+def check_restored(place: Layout) -> None:
+    """Whether what is there is what a restore has completed, if there was one. Without this check, a server would begin
+    with an empty cluster where the former one was moved away.
+
+    :raises Refused: when one was cut off.
+    """
+    if os.path.exists(place.restoring):
+        raise Refused(
+            Fault(
+                "restore_cut_off",
+                f"A restore into {place.pgdata} was cut off, so there is no whole cluster. Restore again. Or take the "
+                f"former data back, from a container in the mode maintenance: remove {place.pgdata}, rename what is in "
+                f"{place.kept} to it, and remove {place.restoring}.",
+            )
+        )
 
 
 def check_cluster(pgdata: str) -> None:

@@ -130,6 +130,7 @@ class _Start:
         from . import patroni_start
 
         place = self._layout
+        layout.check_restored(place)
         journal.settle(place, self._log)
         if layout.is_cluster(place.pgdata):
             layout.check_cluster(place.pgdata)
@@ -149,6 +150,7 @@ class _Start:
 
     def _serve(self) -> NoReturn:
         settings, place = self._settings, self._layout
+        layout.check_restored(place)
         journal.settle(place, self._log)
         fresh = not layout.is_cluster(place.pgdata)
         if fresh:

@@ -1,0 +1,151 @@
+# Copyright (c) 2026, the howdah.postgresql authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a backup and a restore through the modules take, as ratios to pgBackRest's bare commands.
+
+    python tests/bench/backup.py [--gigabytes 1] [--json FILE]
+
+A server and its repository are deployed by the playbook, filled, backed up and restored in turns: by the bare commands,
+and by the modules. A bare restore is pgBackRest's, and a server that is started on the files and promoted. The second
+run of the role, with its check that the log arrives, is measured as well. The exit code is 1 when a limit is missed. It
+needs the environment of bin/lib.sh, see tests/README.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Callable
+
+import docker
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "integration/backup"))
+
+from backup_site import Site  # only now found
+
+PREFIX = "howdah-backup-bench"
+ONE = "/var/lib/pgbackrest/one"
+DATA = "/var/lib/postgresql/data"
+IMAGE = "howdah/postgresql:15-bookworm"
+LIMIT = 1.05
+ROLE_LIMIT = 3.0  # seconds
+ROWS_PER_GB = 7_500_000
+STEP = 2_500_000
+PROCESSES = 2
+# What our restore does as well: recover, promote, stop.
+_BARE = f"""
+set -e
+pgbackrest --no-config --stanza={PREFIX} --repo1-path={ONE} --pg1-path={DATA}/15 --process-max={PROCESSES} \
+  --lock-path=/tmp/p --log-level-file=off --type=immediate --target-action=promote restore
+pg_ctl -D {DATA}/15 -s -w -t 600 -o '-c listen_addresses= -c unix_socket_directories=/tmp -c archive_mode=off' start
+until [ "$(psql -h /tmp -XAtqc 'SELECT pg_is_in_recovery()' postgres)" = f ]; do sleep 0.1; done
+pg_ctl -D {DATA}/15 -s -m fast stop
+"""
+
+
+class Bench:
+    """The site, and the two ways of each thing."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+
+    def fill(self, gigabytes: float) -> float:
+        """Bytes of the cluster, in GB."""
+        # The log of this is not archived: nobody shall wait for it, and no backup needs it.
+        self.site.sql("ALTER SYSTEM SET archive_command = '/bin/true'")
+        self.site.sql("SELECT pg_reload_conf()")
+        text = "md5(n::text) || md5((n * 7)::text) || md5((n * 13)::text)"
+        self.site.sql("CREATE TABLE filler (n bigint, text text)")
+        rows = int(ROWS_PER_GB * gigabytes)
+        for first in range(0, rows, STEP):
+            last = min(first + STEP, rows)
+            self.site.sql(f"INSERT INTO filler SELECT n, {text} FROM generate_series({first + 1}, {last}) AS n")
+        self.site.sql("CHECKPOINT")
+        self.site.sql("ALTER SYSTEM RESET archive_command")
+        self.site.sql("SELECT pg_reload_conf()")
+        return int(self.site.sql("SELECT sum(pg_database_size(oid)) FROM pg_database")) / 1e9
+
+    def bare_backup(self) -> None:
+        words = ["pgbackrest", f"--stanza={PREFIX}", "--repo=1", "--type=full", "backup"]
+        _run(["docker", "exec", self.site.repository, *words])
+
+    def our_backup(self) -> None:
+        self._module("pgbackrest_backup", container=self.site.repository, stanza=PREFIX, type="full")
+
+    def bare_restore(self) -> None:
+        binds = ["-v", f"{PREFIX}-bare:{DATA}", "-v", f"{self.site.repository}-repository:/var/lib/pgbackrest:ro"]
+        _run(["docker", "run", "--rm", "--network", "none", *binds, IMAGE, "bash", "-c", _BARE])
+
+    def our_restore(self) -> None:
+        self._module(
+            "pgbackrest_restore", name=f"{PREFIX}-restore", image=IMAGE, volume=f"{PREFIX}-ours", stanza=PREFIX,
+            repository_container=self.site.repository, type="immediate",
+        )
+
+    def _module(self, name: str, **options: Any) -> None:
+        program = str(Path(sys.executable).with_name("ansible"))
+        _run(
+            [program, "localhost", "-c", "local", "-e", f"ansible_python_interpreter={sys.executable}", "-m",
+             f"howdah.postgresql.{name}", "-a", json.dumps(options)]
+        )
+
+
+def main() -> int:
+    """Measure, print, and judge."""
+    parser = argparse.ArgumentParser(description="Backups and restores, as ratios to the bare commands.")
+    parser.add_argument("--gigabytes", type=float, default=1.0)
+    parser.add_argument("--json", help="file for the figures")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        site = Site(docker.APIClient(version="auto", timeout=600), PREFIX, Path(folder))
+        site.remove()
+        try:
+            figures = _measure(site, options.gigabytes)
+        finally:
+            site.remove()
+    for name, value in figures.items():
+        print(f"{name:28} {value:8.2f}")
+    if options.json:
+        Path(options.json).write_text(json.dumps(figures, indent=2), encoding="utf-8")
+    ratios = max(figures["backup ratio"], figures["restore ratio"])
+    return int(ratios > LIMIT or figures["role again (s)"] > ROLE_LIMIT)
+
+
+def _measure(site: Site, gigabytes: float) -> dict[str, float]:
+    # No encryption and no other difference: what is measured is what we add.
+    site.variables = {"backup_repositories": [{"path": ONE, "retention-full": 4}], "backup_secrets": []}
+    site.run("deploy")
+    bench = Bench(site)
+    figures = {"cluster (GB)": bench.fill(gigabytes)}
+    for name, bare, ours in (
+        ("backup", bench.bare_backup, bench.our_backup),
+        ("restore", bench.bare_restore, bench.our_restore),
+    ):
+        figures[f"{name} bare (s)"] = _timed(bare)
+        figures[f"{name} ours (s)"] = _timed(ours)
+        figures[f"{name} ratio"] = figures[f"{name} ours (s)"] / figures[f"{name} bare (s)"]
+    nothing = _timed(lambda: site.run("deploy", "-e", "target=nobody"))
+    alone = _timed(lambda: site.run("deploy", "-e", f"target={site.repository}"))
+    figures["role again (s)"] = alone - nothing  # with its check that the log arrives
+    return figures
+
+
+def _timed(what: Callable[[], object]) -> float:
+    began = time.monotonic()
+    what()
+    return time.monotonic() - began
+
+
+def _run(words: list[str]) -> None:
+    done = subprocess.run(words, capture_output=True, text=True, timeout=1800, check=False)
+    if done.returncode:
+        raise SystemExit(f"{words}: {done.stdout}{done.stderr}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
