@@ -146,7 +146,10 @@ def _verify(patroni: rest.Rest, config: Mapping[str, Any], patience: float, dead
         shown = patroni.command(place, {"command": "info", "settings": list(wanted)})["settings"]
         member = cluster.member(place)
         unsettled = dynamic.unsettled(wanted, shown, member.pending if member else ())
-        if not unsettled:
+        # Each notices by itself that it waits for a restart. As long as only some have, a leader would be taken for the
+        # only one to be restarted, and hand over to a member that has yet to be.
+        noticed = {one.pending_restart for one in cluster.members if one.serves}
+        if not unsettled and (len(noticed) < 2 or deadline.elapsed() >= until):
             return cluster
         if deadline.elapsed() >= until:
             listed = "; ".join(f"{name}: {why}" for name, why in unsettled.items())

@@ -238,6 +238,17 @@ def _unfit(cluster: Cluster, member: Member) -> str:
 # --- Restarts ------------------------------------------------------------------------------------
 
 
+_NEVER_LESS_THAN_THE_LEADER = frozenset(
+    {
+        "max_connections",
+        "max_locks_per_transaction",
+        "max_prepared_transactions",
+        "max_wal_senders",
+        "max_worker_processes",
+    }
+)
+
+
 @dataclass(frozen=True)
 class Step:
     """One step of a rolling restart: ``restart`` a member, or ``switchover`` from it to another."""
@@ -250,9 +261,14 @@ class Step:
 def next_restart(cluster: Cluster, names: frozenset[str]) -> Step | None:
     """The next step to restart these members: replicas first; a leader hands over before, if anybody can take over.
 
+    Where a setting becomes smaller that replicas need at least as large as the leader, the leader is first, in place.
+
     :param names: those that are still to be restarted.
     """
     todo = [member for member in cluster.members if member.name in names]
+    for member in todo:
+        if member.leads and _shrinks(member):
+            return Step("restart", member)
     for member in todo:
         if not member.leads:
             return Step("restart", member)
@@ -262,7 +278,17 @@ def next_restart(cluster: Cluster, names: frozenset[str]) -> Step | None:
         except PatroniRefused:
             return Step("restart", member)  # alone, or nobody is fit
         if chosen is None or chosen.fit[0].pending_restart:
-            # A smaller max_connections and the like: the replicas can have it only after the leader.
             return Step("restart", member)
         return Step("switchover", member, chosen)
     return None
+
+
+def _shrinks(member: Member) -> bool:
+    """Whether a setting becomes smaller that a replica can have smaller only after its leader has."""
+    return any(
+        str(change.get("new_value")).isdigit()
+        and str(change.get("old_value")).isdigit()
+        and int(change["new_value"]) < int(change["old_value"])
+        for name, change in member.pending.items()
+        if name in _NEVER_LESS_THAN_THE_LEADER and isinstance(change, Mapping)
+    )

@@ -101,7 +101,7 @@ CAUSES = (
     _cause(
         "watchdog_missing",
         r"Configuration requires a? ?watchdog|because watchdog (?:activation failed|could not be activated)",
-        10,
+        0,  # Patroni itself gives up at once, and what it says of that explains less
         "A watchdog is required there, and none works: see that the device exists, is one, is free, and that user 999"
         " may write to it.",
     ),

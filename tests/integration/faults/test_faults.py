@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pytest
-from fault_cluster import Cluster
+from fault_cluster import NODES, Cluster, until
 from fault_kinds import FAULTS, Effort, suffer
 
 # Longer than a leader's lease (20 s); `bin/test full` waits a minute.
@@ -25,3 +28,24 @@ def test_no_acknowledged_row_is_lost(cluster: Cluster, kind: str) -> None:
     limit = FAULTS[kind].limit
     if limit is not None:
         assert suffered.gap <= limit * _SLACK
+
+
+def test_settings_that_wait_for_a_restart_come_into_force_one_member_after_another(cluster: Cluster) -> None:
+    leader = cluster.wait_whole()
+    settings = {"postgresql": {"parameters": {"max_connections": 123}}}
+    # Until all have noticed: restarts are for those that are known to wait.
+    until(lambda: sorted(_told(cluster, "patroni_config", config=settings)["pending"]) == sorted(NODES), "all wait")
+    done = _told(cluster, "patroni_restart")["done"]
+    assert {cluster.run(node, ["psql", "-Atc", "SHOW max_connections"]).strip() for node in NODES} == {"123"}
+    replicas = [node for node in NODES if node != leader]
+    assert sorted(done[:2]) == [f"restart {node}" for node in replicas]
+    # The old leader is started anew by handing over; nothing may be left to be restarted.
+    assert done[2].startswith(f"switchover from {leader} to ") and set(done[3:]) <= {f"restart {leader}"}
+    assert _told(cluster, "patroni_config", config=settings)["pending"] == []
+    assert cluster.wait_whole() in replicas
+
+
+def _told(cluster: Cluster, module: str, **options: Any) -> dict[str, Any]:
+    output = cluster.module(module, NODES[0], containers=list(NODES), **options)
+    told: dict[str, Any] = json.loads(output.partition("=> ")[2])
+    return told

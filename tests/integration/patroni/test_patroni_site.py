@@ -109,7 +109,7 @@ def test_members_are_told_and_filtered(site: Site) -> None:
     leader = site.leader()
     told = site.module("patroni_info", query="members[?role!='leader'].name | sort(@)")
     assert (told["changed"], told["leader"]) == (False, leader)
-    assert told["result"] == sorted(node for node in NODES if node != leader), told
+    assert told["selected"] == sorted(node for node in NODES if node != leader), told
 
 
 def test_status_as_a_table_as_data_and_by_a_query(site: Site) -> None:

@@ -125,6 +125,15 @@ def test_a_leader_is_restarted_in_place_when_nobody_else_is_ready_for_it() -> No
     assert step(seen, "pg1") == "restart pg1"
 
 
+@pytest.mark.parametrize(("new", "first"), [("83", "pg1"), ("157", "pg2")])
+def test_the_leader_is_first_where_a_setting_becomes_smaller(new: str, first: str) -> None:
+    changes = {"old_value": "100", "new_value": new}
+    other = {"old_value": "9", "new_value": "1"}
+    waiting = {"pending_restart": True, "pending_restart_reason": {"max_connections": changes, "max_files": other}}
+    seen = cluster(member("pg1", "leader", "running", **waiting), member("pg2", **waiting))
+    assert step(seen, "pg1", "pg2") == f"restart {first}"
+
+
 def test_rows_of_the_table() -> None:
     told = {**cluster(LEADER, member("pg2", lag=20 * 2**20, pending_restart=True)).told()}
     told["members"] = [{**one, "version": 150020, "problem": ""} for one in told["members"]]

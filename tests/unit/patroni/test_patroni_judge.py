@@ -36,8 +36,9 @@ LOGS = {
         "INFO: no action. I am (n1), a secondary, and following a leader (n3)",
     ],
     "watchdog_missing": [
-        "ERROR: Configuration requires watchdog, but watchdog could not be activated",
-        "INFO: Not promoting self because watchdog could not be activated",
+        "ERROR: Configuration requires watchdog, but watchdog could not be configured.",
+        "ERROR: Cancelling bootstrap because watchdog activation failed",
+        "INFO: removing initialize key after failed attempt to bootstrap the cluster",
     ],
     "bootstrap_failed": [
         "INFO: removing initialize key after failed attempt to bootstrap the cluster",
@@ -46,7 +47,7 @@ LOGS = {
     "start_failed": ["ERROR: postmaster is not running"],
     "dcs_unreachable": ["ERROR: Failed to get list of machines from https://etcd1:2379/v3: EtcdConnectionFailed"],
 }
-AT_ONCE = {"system_id_mismatch", "other_major_version", "bootstrap_failed"}
+AT_ONCE = {"system_id_mismatch", "other_major_version", "bootstrap_failed", "watchdog_missing"}
 LONG = 60.0
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the howdah.postgresql authors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whom a question goes to when somebody does not answer in time."""
+"""Whom a question goes to when somebody does not answer in time; when a setting counts as taken."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline i
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.errors import DeadlineExceeded, RestUnreachable
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker import client
 from ansible_collections.howdah.postgresql.plugins.module_utils._patroni import rest
+from ansible_collections.howdah.postgresql.plugins.module_utils._patroni.cluster import Cluster, parse
+from ansible_collections.howdah.postgresql.plugins.modules import patroni_config
 
 
 def asked(monkeypatch: pytest.MonkeyPatch, slow: set[str], seconds: float = 60) -> rest.Rest:
@@ -39,3 +41,34 @@ def test_nobody_answers_is_no_end_of_the_task(monkeypatch: pytest.MonkeyPatch) -
 def test_what_may_have_arrived_is_not_sent_to_another_one(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DeadlineExceeded):
         asked(monkeypatch, {"pg1"}).ask("POST", "/switchover")
+
+
+class Noticing:
+    """Members that notice one after another, look by look, that they wait for a restart."""
+
+    containers = ["pg1", "pg2"]
+
+    def __init__(self) -> None:
+        self.looks = 0
+
+    def cluster(self) -> Cluster:
+        self.looks += 1
+        reason = {"max_connections": {"old_value": "100", "new_value": "157"}}
+        members = [("pg1", "leader", "running"), ("pg2", "replica", "streaming")]
+        waits = {"pending_restart": True, "pending_restart_reason": reason}
+        pending = [waits if self.looks > at else {} for at in (0, 2)]
+        told = [{"name": name, "role": role, "state": state} for name, role, state in members]
+        return parse({"scope": "c", "members": [{**one, **more} for one, more in zip(told, pending)]})
+
+    def command(self, _place: str, _message: Any) -> dict[str, Any]:
+        return {"settings": {"max_connections": "100"}}
+
+
+def test_a_setting_is_taken_when_all_members_have_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patroni_config, "_PAUSE", 0.0)
+    config = {"postgresql": {"parameters": {"max_connections": 157}}}
+    seen = patroni_config._verify(Noticing(), config, 30.0, Deadline(60))  # type: ignore[arg-type]
+    assert [member.pending_restart for member in seen.members] == [True, True]
+    # Somebody who never does is not waited for for ever.
+    seen = patroni_config._verify(Noticing(), config, 0.0, Deadline(60))  # type: ignore[arg-type]
+    assert [member.pending_restart for member in seen.members] == [True, False]
