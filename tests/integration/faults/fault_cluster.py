@@ -145,6 +145,8 @@ class Cluster:
             self.client.remove_volume(volume["Name"], force=True)
         for network in self.client.networks(names=[PREFIX.rstrip("-")]):
             self.client.remove_network(network["Id"])
+        for image in self.client.images(name=f"{PREFIX}image"):
+            self.client.remove_image(image["Id"], force=True)
 
     # --- Asking ----------------------------------------------------------------------------------
 
