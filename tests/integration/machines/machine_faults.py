@@ -1,0 +1,93 @@
+# Copyright (c) 2026, the howdah.postgresql authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Faults of machines, networks and disks: each leaves a whole cluster behind."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Callable
+
+from fault_cluster import until
+from machine_bed import Machine
+from spread_cluster import Spread
+
+ETCD, POSTGRES, PATRONI = 2379, 5432, 8008
+# Longer than a leader's lease (20 s).
+_OUTAGE = 30.0
+# Kept free of what the fault fills up, so that the file system itself stays usable afterwards.
+_MEGABYTE = 1 << 20
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One kind.
+
+    :param title: for the table.
+    :param limit: the longest gap that is aimed at, in seconds.
+    :param inflict: does it, and mends it.
+    """
+
+    title: str
+    limit: float
+    inflict: Callable[[Spread, Machine], None]
+
+
+def _others(spread: Spread, machine: Machine) -> list[Machine]:
+    return [one for one in spread.bed.machines if one is not machine]
+
+
+def _leader_gone(spread: Spread, machine: Machine) -> None:
+    machine.cut()
+    until(lambda: spread.leader() not in ("", f"{machine.name}-pg"), "another machine leads")
+    time.sleep(_OUTAGE / 3)
+    machine.heal()
+
+
+def _replica_gone(spread: Spread, machine: Machine) -> None:
+    replica = _others(spread, machine)[0]
+    replica.cut()
+    time.sleep(_OUTAGE)
+    replica.heal()
+
+
+def _no_etcd(_spread: Spread, machine: Machine) -> None:
+    machine.drop([ETCD])
+    time.sleep(_OUTAGE)
+    machine.heal()
+
+
+def _no_replicas(spread: Spread, machine: Machine) -> None:
+    machine.drop([POSTGRES, PATRONI], *_others(spread, machine))
+    time.sleep(_OUTAGE)
+    machine.heal()
+
+
+def _full(_spread: Spread, machine: Machine) -> None:
+    """Fill the disk of a node's data, and empty it a while later."""
+    place = machine.place(f"{machine.name}-pg-data")
+    file = place / "full"
+    with file.open("wb") as filling:
+        try:
+            while True:
+                filling.write(bytes(_MEGABYTE))
+        except OSError:
+            pass  # that is what was wanted
+    try:
+        time.sleep(_OUTAGE)
+    finally:
+        file.unlink()
+
+
+def _full_replica(spread: Spread, machine: Machine) -> None:
+    _full(spread, _others(spread, machine)[0])
+
+
+FAULTS = {
+    "leader": Fault("the leader's machine cut off, with its member of etcd", 22.0, _leader_gone),
+    "replica": Fault("a replica's machine cut off for 30 s", 22.0, _replica_gone),
+    "etcd": Fault("the leader cut off from etcd only, for 30 s", 22.0, _no_etcd),
+    "replicas": Fault("the leader cut off from its replicas only, for 30 s", 22.0, _no_replicas),
+    "full replica": Fault("a replica's disk full for 30 s", 22.0, _full_replica),
+}
