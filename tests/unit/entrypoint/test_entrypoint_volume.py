@@ -106,6 +106,16 @@ def test_before_the_move_the_mount_is_left_alone(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["mine"]
 
 
+def test_stopped_while_the_journal_is_written_nothing_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(*_paths: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        journal.write(layout.Layout(str(tmp_path / "15"), False), None, moving=False)
+    assert os.listdir(tmp_path) == []
+
+
 def test_without_a_journal_nothing_is_removed(tmp_path: Path) -> None:
     place = layout.Layout(str(tmp_path / "15"), False)
     (tmp_path / "15").mkdir()

@@ -63,8 +63,8 @@ class Initialiser:
                 "Inside the container, `psql` works without one.",
             )
         pending = scripts.find()
-        journal.write(layout, settings.waldir, moving=False)
         try:
+            journal.write(layout, settings.waldir, moving=False)
             verifier = self._initdb()
             self._configure(verifier)
             if layout.staged:

@@ -17,6 +17,7 @@ import errno
 import fcntl
 import json
 import os
+from contextlib import suppress
 from typing import Any
 
 from .faults import Fault, Refused
@@ -82,8 +83,13 @@ def write(layout: Layout, waldir: str | None, moving: bool, copy: bool = False) 
     """
     entry = {"directory": layout.build, "waldir": waldir, "moving": moving, "copy": copy}
     new = layout.journal + ".new"
-    write_file(new, json.dumps(entry).encode())
-    os.replace(new, layout.journal)
+    try:
+        write_file(new, json.dumps(entry).encode())
+        os.replace(new, layout.journal)
+    except BaseException:  # a stop is one as well
+        with suppress(FileNotFoundError):
+            os.unlink(new)
+        raise
     sync(os.path.dirname(layout.journal))
 
 
