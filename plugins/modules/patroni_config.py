@@ -43,6 +43,8 @@ options:
     description:
       - Names of all members that the cluster is to have. If they are given, the module first waits until the cluster is
         whole, as M(howdah.postgresql.patroni_wait) does. In check mode it does nothing more where the cluster is not.
+      - A cluster that has further members is refused, before anything changes; one whose container was removed is
+        waited for until its lease has ended.
     type: list
     elements: str
   watched:
@@ -104,14 +106,14 @@ code:
 """
 
 import time
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
-from ansible_collections.howdah.postgresql.plugins.module_utils._core.errors import SettingsDropped
+from ansible_collections.howdah.postgresql.plugins.module_utils._core.errors import MembersUndeclared, SettingsDropped
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker import client
 from ansible_collections.howdah.postgresql.plugins.module_utils._patroni import dynamic, rest, waiting
-from ansible_collections.howdah.postgresql.plugins.module_utils._patroni.cluster import Cluster
+from ansible_collections.howdah.postgresql.plugins.module_utils._patroni.cluster import Cluster, undeclared
 from ansible_collections.howdah.postgresql.plugins.module_utils._shell import Report, run
 
 _OPTIONS: dict[str, Any] = {
@@ -123,6 +125,8 @@ _OPTIONS: dict[str, Any] = {
     "watched": {"type": "list", "elements": "str", "default": []},
     "timeout": {"type": "float", "default": 60},
 }
+# So long is a member listed whose container was removed: the lease (ttl, 20 s in the role), and Patroni's next round.
+_LEASE_SECONDS = 30.0
 _PAUSE = 0.3
 # Members look at the configuration once in their loop; this much later, they have done what they will.
 _MARGIN_SECONDS = 5.0
@@ -161,6 +165,22 @@ def _verify(patroni: rest.Rest, config: Mapping[str, Any], patience: float, dead
         time.sleep(min(_PAUSE, max(0.01, deadline.check("waiting for the settings to be in force"))))
 
 
+def _refuse_undeclared(patroni: rest.Rest, declared: Sequence[str], deadline: Deadline) -> None:
+    until = deadline.elapsed() + _LEASE_SECONDS
+    while True:
+        strangers = undeclared(patroni.cluster(), declared)
+        if not strangers:
+            return
+        if deadline.elapsed() >= until:
+            # Where one of them leads, proxies that know only the declared ones would lead nowhere.
+            raise MembersUndeclared(
+                f"The cluster has members that are not declared: {', '.join(strangers)}. Declare them again; or, to have"
+                " them leave, hand over if one of them leads, and remove their containers.",
+                members=strangers,
+            )
+        time.sleep(min(_PAUSE, max(0.01, deadline.check("waiting for members that are not declared to go"))))
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec=_OPTIONS, required_together=client.REQUIRED_TOGETHER, supports_check_mode=True
@@ -176,6 +196,7 @@ def main() -> None:
             report.add(ready=ready, leader=None, pending=[])
             if not ready:
                 return
+            _refuse_undeclared(patroni, params["members"], deadline)
         have = patroni.config()
         changes = dynamic.patch(config, have, params["exact_parameters"])
         report.plan(dynamic.plan(changes, have))

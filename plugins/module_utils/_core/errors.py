@@ -249,6 +249,13 @@ class NoLeader(HowdahError):
     number = 1504
 
 
+class MembersUndeclared(HowdahError):
+    """The cluster has members that are not declared."""
+
+    code = "members_undeclared"
+    number = 1506
+
+
 # --- 1600-1699: certificates ---------------------------------------------------------------------
 
 

@@ -157,6 +157,11 @@ def not_ready(cluster: Cluster, expected: Sequence[str]) -> list[str]:
     return lacking
 
 
+def undeclared(cluster: Cluster, declared: Sequence[str]) -> list[str]:
+    """Names of members that nobody has declared."""
+    return [member.name for member in cluster.members if member.name not in declared]
+
+
 # --- Switchover ----------------------------------------------------------------------------------
 
 

@@ -67,6 +67,15 @@ def test_what_somebody_has_changed_by_hand_is_told_and_taken_back(site: Site) ->
     assert (site.leader(), site.identity()) == (leader, before)
 
 
+def test_a_member_that_is_not_declared_is_told_and_nothing_goes_on(site: Site) -> None:
+    """The proxies come later: they would lose the way to a leader that they do not know."""
+    fewer = given(patroni_members=[node for node in NODES if node != site.leader()])
+    told = site.play("deploy", *fewer, expect=2)
+    assert f"members that are not declared: {site.leader()}. Declare them again" in told
+    assert changed(site.play("deploy")) > 0  # it has its certificate accepted again
+    assert changed(site.play("deploy")) == 0
+
+
 def test_another_container_replaces_one_node_after_another(site: Site) -> None:
     leader, before = site.leader(), site.identity()
     site.ask(leader, "CREATE TABLE replaced AS SELECT 1 AS one")

@@ -20,6 +20,7 @@ from ansible_collections.howdah.postgresql.plugins.module_utils._patroni.cluster
     next_restart,
     not_ready,
     parse,
+    undeclared,
 )
 from ansible_collections.howdah.postgresql.plugins.module_utils._patroni.steps import (
     rolling_restart,
@@ -48,6 +49,12 @@ def test_what_a_cluster_lacks() -> None:
     assert not_ready(seen, ["pg1", "pg2"]) == ["there is no leader", "pg1 has not joined", "pg2 is creating replica"]
     with pytest.raises(NoLeader, match="pg2 creating replica"):
         seen.need_leader()
+
+
+def test_members_that_nobody_has_declared() -> None:
+    seen = cluster(LEADER, member("pg2"), member("pg3", state="stopped"))
+    assert undeclared(seen, ["pg1", "pg2", "pg3", "pg4"]) == []
+    assert undeclared(seen, ["pg2"]) == ["pg1", "pg3"]
 
 
 def test_an_answer_that_is_none() -> None:
