@@ -87,11 +87,11 @@ class Bench:
             repository_container=self.site.repository, type="immediate",
         )
 
-    def _module(self, name: str, **options: Any) -> None:
+    def _module(self, module: str, /, **options: Any) -> None:
         program = str(Path(sys.executable).with_name("ansible"))
         _run(
             [program, "localhost", "-c", "local", "-e", f"ansible_python_interpreter={sys.executable}", "-m",
-             f"howdah.postgresql.{name}", "-a", json.dumps(options)]
+             f"howdah.postgresql.{module}", "-a", json.dumps(options)]
         )
 
 

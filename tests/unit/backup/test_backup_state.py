@@ -30,8 +30,8 @@ GOOD: dict[str, Any] = {
 ARCHIVER: dict[str, Any] = {"waiting_bytes": 1 << 20, "failing": False, "last_archived_time": "2026-09-01"}
 
 
-def row(found: dict[str, Any], archiver: dict[str, Any] = ARCHIVER, limit: str = "") -> dict[str, Any]:
-    return backup_states({"r": found}, archiver, limit, NOW)[0]
+def row(found: dict[str, Any], archiver: dict[str, Any] | None = None, limit: str = "") -> dict[str, Any]:
+    return backup_states({"r": found}, ARCHIVER if archiver is None else archiver, limit, NOW)[0]
 
 
 def test_how_backups_are_that_are_well() -> None:
