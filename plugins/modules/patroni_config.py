@@ -174,8 +174,8 @@ def _refuse_undeclared(patroni: rest.Rest, declared: Sequence[str], deadline: De
         if deadline.elapsed() >= until:
             # Where one of them leads, proxies that know only the declared ones would lead nowhere.
             raise MembersUndeclared(
-                f"The cluster has members that are not declared: {', '.join(strangers)}. Declare them again; or, to have"
-                " them leave, hand over if one of them leads, and remove their containers.",
+                f"The cluster has members that are not declared: {', '.join(strangers)}. Declare them again; or, to"
+                " have them leave, hand over if one of them leads, and remove their containers.",
                 members=strangers,
             )
         time.sleep(min(_PAUSE, max(0.01, deadline.check("waiting for members that are not declared to go"))))
@@ -192,7 +192,10 @@ def main() -> None:
         patroni = rest.Rest(params, deadline)
         if params["members"]:
             # In check mode the cluster may be yet to come about.
-            _cluster, ready = waiting.wait(patroni, params["members"], params["watched"], deadline, module.check_mode)
+            _cluster, ready = waiting.wait(
+                patroni, params["members"], params["watched"], deadline, module.check_mode,
+                further=lambda _cluster: [] if patroni.has_config() else ["it has no configuration yet"],
+            )  # fmt: skip
             report.add(ready=ready, leader=None, pending=[])
             if not ready:
                 return

@@ -67,6 +67,14 @@ def test_a_cluster_is_whole_when_all_serve_and_all_containers_run(engine: dict[s
     assert wait()[1]
 
 
+def test_what_else_it_lacks_is_waited_for(engine: dict[str, Any]) -> None:
+    answers = [["it has no configuration yet"], []]
+    found = waiting.wait(
+        Rest(), ["pg1", "pg2"], [], Deadline(5), once=False, further=lambda _cluster: answers.pop(0)  # type: ignore[arg-type]
+    )
+    assert found[1] and answers == []
+
+
 def test_a_member_whose_container_died_a_moment_ago_is_missed_although_etcd_lists_it(engine: dict[str, Any]) -> None:
     engine["pg2"] = container("exited")
     with pytest.raises(ClusterFailed) as failure:
