@@ -74,45 +74,10 @@ scheduled:
   returned: success
   type: dict
 members:
-  description: The members, by name.
+  description: The members, as RV(howdah.postgresql.patroni_info#module:members) has them.
   returned: success
   type: list
   elements: dict
-  contains:
-    name:
-      description: Its name.
-      type: str
-    role:
-      description: V(leader), V(replica), V(sync_standby), V(quorum_standby) or V(standby_leader).
-      type: str
-    state:
-      description: V(running) for a leader that serves, V(streaming) for a replica that follows; else what Patroni calls
-        it.
-      type: str
-    host:
-      description: Address of its server.
-      type: str
-    port:
-      description: Port of its server.
-      type: int
-    rest:
-      description: Host and port of its REST interface.
-      type: str
-    timeline:
-      description: Its timeline.
-      type: int
-    lag:
-      description: Bytes that it is behind; V(null) for the leader, and when unknown.
-      type: int
-    pending_restart:
-      description: Whether settings wait for a restart.
-      type: bool
-    pending:
-      description: Which ones, each with C(old_value) and C(new_value).
-      type: dict
-    tags:
-      description: Its tags.
-      type: dict
 error:
   description: Name of the kind of failure, for example V(rest_unreachable), V(no_leader), V(patroni_refused).
   returned: failure
