@@ -5,11 +5,10 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 from typing import Any
 
-import pytest
+from debian_packages import unpack
 from machine_bed import Bed, run
 
 # What the role `engine` installs, with what these need and a small system may lack; unpacked, not installed.
@@ -23,11 +22,8 @@ SERVER = ("openssh-server", "libwrap0")
 
 def managed_host(bed: Bed, folder: Path) -> dict[str, Any]:
     """Start what is needed; the variables of the hosts."""
-    try:
-        _unpack(folder / "server", SERVER)
-        _unpack(folder / "libraries", LIBRARIES)
-    except (OSError, subprocess.SubprocessError) as error:
-        pytest.skip(f"Debian 12's openssh-server cannot be had here: {getattr(error, 'stderr', None) or error}")
+    unpack(folder / "server", *SERVER)
+    unpack(folder / "libraries", *LIBRARIES)
     key = folder / "key"
     run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key)
     python = folder / "python3"
@@ -40,15 +36,6 @@ def managed_host(bed: Bed, folder: Path) -> dict[str, Any]:
         "ansible_ssh_common_args": "-F none -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null",
         "ansible_python_interpreter": str(python),
     }
-
-
-def _unpack(folder: Path, packages: tuple[str, ...]) -> None:
-    folder.mkdir()
-    download = ["apt-get", "download", "-q", *packages]
-    subprocess.run(download, cwd=folder, check=True, capture_output=True, text=True, timeout=120)
-    for package in folder.glob("*.deb"):
-        subprocess.run(["dpkg", "-x", package, folder], check=True, capture_output=True, timeout=60)
-        package.unlink()
 
 
 def _script(path: Path, folder: Path, program: str) -> None:

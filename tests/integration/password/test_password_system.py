@@ -10,6 +10,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from debian_packages import unpack
 
 PYTHON = "/usr/bin/python3"
 # What Debian's python3-psycopg2 needs and a small system may lack; unpacked beside the system, not installed.
@@ -41,13 +42,7 @@ def environment(tmp_path_factory):
     """The environment in which Debian's Python has Debian's psycopg2."""
     folder = tmp_path_factory.mktemp("debian")
     environ = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONPATH": os.environ["HOWDAH_TREE"]}
-    try:
-        download = ["apt-get", "download", "-q", *PACKAGES]
-        subprocess.run(download, cwd=folder, check=True, capture_output=True, text=True, timeout=60)
-        for package in folder.glob("*.deb"):
-            subprocess.run(["dpkg", "-x", package, folder], check=True, capture_output=True, timeout=30)
-    except (OSError, subprocess.SubprocessError) as error:
-        pytest.skip(f"Debian 12's python3-psycopg2 cannot be had here: {getattr(error, 'stderr', None) or error}")
+    unpack(folder, *PACKAGES)
     libraries = next(path.parent for path in folder.glob("usr/lib/*/libpq.so.5"))
     environ["PYTHONPATH"] += f":{folder}/usr/lib/python3/dist-packages"
     environ["LD_LIBRARY_PATH"] = str(libraries)
