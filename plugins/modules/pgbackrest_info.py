@@ -61,7 +61,7 @@ EXAMPLES = r"""
 
 - name: The newest full backup
   ansible.builtin.debug:
-    msg: "{{ found | community.general.json_query(\"backups[?type=='full'] | [-1].label\") }}"
+    msg: "{{ (found.backups | selectattr('type', 'equalto', 'full') | last).label }}"
 """
 
 RETURN = r"""

@@ -15,14 +15,14 @@ from pathlib import Path
 from types import FrameType
 from typing import Sequence
 
-from . import artifact, lint, molecule, mutants, process, pytests, sanity
+from . import artifact, lint, molecule, mutants, process, pytests, sanity, site
 from .outcome import Outcome, closing_line, gate_line
 from .schedule import Gate, run_gates
 from .tree import BrokenTree, Tree, read_tree
 from .workplace import Workplace
 
-PARTS = ("lint", "sanity", "build", "unit", "integration", "molecule", "mutants")
-DEFAULT = ("lint", "sanity", "build", "unit", "integration", "molecule")
+PARTS = ("lint", "sanity", "build", "site", "unit", "integration", "molecule", "mutants")
+DEFAULT = ("lint", "sanity", "build", "site", "unit", "integration", "molecule")
 
 
 class Misuse(Exception):
@@ -58,6 +58,7 @@ def gates_of(work: Workplace, parts: frozenset[str], scenarios: Sequence[str]) -
         image,
         Gate("ansible-test sanity", "sanity", partial(sanity.sanity, work)),
         Gate("artifact", "build", partial(artifact.build, work)),
+        Gate("site", "site", partial(site.site, work)),
         Gate("ansible-lint", "lint", partial(lint.ansible_lint, work)),
         Gate("docs lint", "lint", partial(lint.docs, work)),
         Gate("mypy", "lint", partial(lint.mypy, work)),
