@@ -2,7 +2,7 @@
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Writes docs/errors.md: names, numbers and meanings are those of the classes in plugins/module_utils/_core/errors.py,
-and of those that it passes on; causes and cures are in error_cures.yml, beside this file.
+and of those that it passes on. Causes and cures are in error_cures.yml, beside this file.
 
 source bin/lib.sh; howdah_setup test; PYTHONPATH=$HOWDAH_TREE python tests/tools/error_table.py
 """
@@ -37,7 +37,6 @@ occurrence of a secret in results, and a short one may be a part of a name. Numb
 The message itself says more than this page: which container, which member, which option. Symptoms that are no errors of
 modules are in [Troubleshooting](troubleshooting.md). This page is made by `tests/tools/error_table.py`.
 """
-TABLE = "| Number | Name | What has happened | Why | What to do |\n|---|---|---|---|---|"
 # Numbers go by hundreds; what is not here has no error yet.
 AREAS = {
     10: "Anywhere",
@@ -73,10 +72,11 @@ def page() -> str:
     for error in shown():
         if error.number // 100 != area:
             area = error.number // 100
-            parts.append(f"\n## {AREAS[area]}\n\n{TABLE}\n")
+            parts.append(f"\n## {AREAS[area]}\n")
         cure = known[error.number]
         meaning = " ".join((error.__doc__ or "").split())
-        parts.append(f"| {error.number} | `{error.code}` | {meaning} | {cure['cause']} | {cure['cure']} |\n")
+        parts.append(f"\n### {error.number} `{error.code}`\n\n")
+        parts.append(f"{meaning}\n\n* *Why:* {cure['cause']}\n* *What to do:* {cure['cure']}\n")
     return "".join(parts)
 
 

@@ -15,13 +15,13 @@ from pathlib import Path
 from types import FrameType
 from typing import Sequence
 
-from . import artifact, lint, molecule, mutants, process, pytests, sanity, site
+from . import artifact, cores, lint, molecule, mutants, process, pytests, sanity, site
 from .outcome import Outcome, closing_line, gate_line
 from .schedule import Gate, run_gates
 from .tree import BrokenTree, Tree, read_tree
 from .workplace import Workplace
 
-PARTS = ("lint", "sanity", "build", "site", "unit", "integration", "molecule", "mutants")
+PARTS = ("lint", "sanity", "build", "site", "unit", "integration", "molecule", "cores", "mutants")
 DEFAULT = ("lint", "sanity", "build", "site", "unit", "integration", "molecule")
 
 
@@ -72,6 +72,7 @@ def gates_of(work: Workplace, parts: frozenset[str], scenarios: Sequence[str]) -
     gates += [Gate(f"molecule {name}", "molecule", partial(molecule.scenario, work, name), needs) for name in scenarios]
     if not scenarios:
         gates.append(Gate("molecule", "molecule", lambda: Outcome(output="There are no scenarios in molecule/.")))
+    gates.append(Gate("other cores", "cores", partial(cores.cores, work), needs))
     # Faults planted in what runs containers are looked for with containers.
     with_image = any(mutant.test.startswith("tests/integration") for mutant in mutants.read_mutants(work.tree))
     needs = needs if with_image else ()
@@ -92,18 +93,18 @@ def report(gate: Gate, outcome: Outcome, seconds: float) -> None:
 def run(tree: Tree, words: Sequence[str], scratch: Path) -> int:
     """Run what the command line asks for; the exit code."""
     parts, scenarios, full = parse(words, tree.scenarios)
-    cores = len(os.sched_getaffinity(0))
-    work = Workplace(tree, Path(os.environ["HOWDAH_TREE"]), scratch, cores, full)
+    processors = len(os.sched_getaffinity(0))
+    work = Workplace(tree, Path(os.environ["HOWDAH_TREE"]), scratch, processors, full)
     start = time.monotonic()
     outcomes = run_gates(
         gates_of(work, parts, scenarios),
-        max(2, cores),
+        max(2, processors),
         report,
         alive=lambda names: print(f"       still running: {', '.join(names)}"),
         stop=process.stop_all,
     )
     line, green = closing_line(outcomes.values())
-    print(f"\n{time.monotonic() - start:.0f} s on {cores} cores.")
+    print(f"\n{time.monotonic() - start:.0f} s on {processors} cores.")
     print(line)
     return 0 if green else 1
 

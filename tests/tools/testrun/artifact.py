@@ -8,9 +8,11 @@ from __future__ import annotations
 import json
 import tarfile
 from pathlib import Path
-from typing import Iterable, Iterator
+from typing import Any, Iterable, Iterator, Mapping
 
+from . import side
 from .outcome import Outcome, checked, failure
+from .process import run
 from .tree import COLLECTION, Tree
 from .workplace import Workplace, complaint
 
@@ -22,22 +24,29 @@ MADE_BY_BUILD = ("FILES.json", "MANIFEST.json")
 
 def build(work: Workplace) -> Outcome:
     """Build the artifact in the checkout itself, as a maintainer does; install it; ask Ansible what it sees."""
-    folder, target = work.folder("artifact"), work.folder("installed")
-    built = work.tool("ansible-galaxy", "collection", "build", "--output-path", str(folder))
-    archives = list(folder.glob("*.tar.gz"))
-    if built.code or len(archives) != 1:
-        return failure(built.output)
-    with tarfile.open(archives[0]) as archive:
-        packed = [member.name for member in archive.getmembers() if not member.isdir()]
-    problems = list(contents(work.tree, packed))
+    target = work.folder("installed")
+    built = archive(work, "artifact")
+    if isinstance(built, str):
+        return failure(built)
+    with tarfile.open(built) as packing:
+        packed = [member.name for member in packing.getmembers() if not member.isdir()]
+    problems = [*contents(work.tree, packed), *_seen_by_galaxy(work, built)]
     env = {**work.env, "ANSIBLE_COLLECTIONS_PATH": str(target), "PYTHONPATH": ""}
-    install = ["ansible-galaxy", "collection", "install", str(archives[0]), "-p", str(target), "--offline"]
+    install = ["ansible-galaxy", "collection", "install", str(built), "-p", str(target), "--offline"]
     installed = work.tool(*install, cwd=target, env=env)
     if installed.code:
         return failure(installed.output)
     problems += _seen_by_ansible(work, target, env)
-    size = archives[0].stat().st_size / 1024
+    size = built.stat().st_size / 1024
     return checked(problems, f"{len(packed)} files, {size:.0f} KiB, {len(work.tree.modules)} modules")
+
+
+def archive(work: Workplace, purpose: str) -> Path | str:
+    """The artifact, built into a new folder; what ansible-galaxy said when there is none."""
+    folder = work.folder(purpose)
+    built = work.tool("ansible-galaxy", "collection", "build", "--output-path", str(folder))
+    archives = list(folder.glob("*.tar.gz"))
+    return archives[0] if built.code == 0 and len(archives) == 1 else built.output
 
 
 def contents(tree: Tree, packed: Iterable[str]) -> Iterator[str]:
@@ -54,6 +63,41 @@ def contents(tree: Tree, packed: Iterable[str]) -> Iterator[str]:
         yield f"The artifact lacks {name}: see build_ignore in galaxy.yml."
     for name in sorted(there - wanted):
         yield f"The artifact holds {name}, which is no part of the product: see build_ignore in galaxy.yml."
+
+
+def _seen_by_galaxy(work: Workplace, built: Path) -> Iterator[str]:
+    """What Galaxy's importer says of the artifact."""
+    folder = work.folder("importer")
+    try:
+        programs = side.environment("importer", side.pins(work.tree.root / "bin/requirements/importer.txt"))
+    except side.NoEnvironment as error:
+        yield str(error)
+        return
+    env = {
+        **{name: value for name, value in work.env.items() if name not in ("ANSIBLE_COLLECTIONS_PATH", "PYTHONPATH")},
+        "GALAXY_IMPORTER_CONFIG": str(work.tree.root / ".config/galaxy-importer.cfg"),
+        "HOME": str(folder),
+        "PATH": f"{programs}:{work.env['PATH']}",
+    }
+    finished = run([str(programs / "python"), "-m", "galaxy_importer.main", str(built)], folder, env, timeout=300)
+    result = folder / "importer_result.json"
+    if finished.code or not result.is_file():
+        yield finished.output
+        return
+    yield from imported(work.tree, finished.output, json.loads(result.read_text(encoding="utf-8")))
+
+
+def imported(tree: Tree, said: str, result: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong with an import: its complaints, and contents that it did not find. A sentence each.
+
+    :param said: what the importer printed; it ends well even when it complains.
+    :param result: what it would tell Galaxy.
+    """
+    yield from (line for line in said.splitlines() if line.startswith(("WARNING", "ERROR")))
+    found = {(one["content_type"], one["name"]) for one in result["contents"]}
+    wanted = {("module", name) for name in tree.modules} | {("role", name) for name in tree.roles}
+    wanted |= {("playbook", f"{name}.yml") for name in tree.playbooks}
+    yield from (f"The importer has not found the {kind} {name}." for kind, name in sorted(wanted - found))
 
 
 def _seen_by_ansible(work: Workplace, target: Path, env: dict[str, str]) -> Iterator[str]:

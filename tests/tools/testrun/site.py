@@ -26,6 +26,7 @@ PLACE = ".site"  # in the checkout; git ignores it
 _PAGES = re.compile(r"README\.md|CONTRIBUTING\.md|(?:docs|roles|tests|image)/.*\.md")
 # What pages link to besides pages.
 _FILES = re.compile(r"LICENSE|CHANGELOG\.rst|docs/.*\.(?:svg|png|json)|roles/[^/]+/meta/argument_specs\.yml")
+_CONTENTS_OF_PAGE = re.compile(r"^\.\. contents::\n(?: +:.*\n)*", re.MULTILINE)
 _SETTINGS = f"""\
 project = "{COLLECTION}"
 html_title = "{COLLECTION}"
@@ -75,6 +76,9 @@ def site(work: Workplace) -> Outcome:
     described = work.tool("antsibull-docs", "collection", *options, COLLECTION)
     if described.code:
         return failure(described.output)
+    for path in reference.glob("*.rst"):
+        # The theme has a table of contents of its own, and shows an error for a second one.
+        path.write_text(_CONTENTS_OF_PAGE.sub("", path.read_text(encoding="utf-8")), encoding="utf-8")
     made = work.tool("sphinx-build", "-q", "-W", "--keep-going", "-b", "html", str(source), str(html))
     if made.code:
         return failure(made.output)
@@ -105,6 +109,9 @@ def lay_out(tree: Tree, target: Path) -> None:
             shutil.copyfile(tree.root / name, target / name)
     (target / "conf.py").write_text(_SETTINGS, encoding="utf-8")
     (target / "objects.inv").write_bytes(inventory(_ANSIBLE))
+    decisions = sorted(Path(name).stem for name in tree.under("docs/decisions", ".md") if "README" not in name)
+    with (target / "docs/decisions/README.md").open("a", encoding="utf-8") as page:
+        page.write(_CONTENTS.format(caption="Decisions", names="\n".join(decisions)))
     index = (tree.root / "README.md").read_text(encoding="utf-8") + "".join(contents(tree))
     (target / "index.md").write_text(index, encoding="utf-8")
 
@@ -119,12 +126,12 @@ def contents(tree: Tree) -> Iterator[str]:
             there += sorted(set(guides) - set(chosen))
         yield _CONTENTS.format(caption=caption, names="\n".join(f"docs/{name}" for name in there))
     roles = [f"roles/{role}/README" for role in tree.roles]
-    yield _CONTENTS.format(caption="Reference", names="\n".join(["reference/index", *roles]))
+    reference = "All modules, plugins and variables <reference/index>"
+    yield _CONTENTS.format(caption="Reference", names="\n".join([*roles, reference]))
     others = [name[:-3] for name in tree.files if _PAGES.fullmatch(name) and name.endswith(".md")]
     rest = [name for name in others if not name.startswith(("docs/", "roles/")) and name != "README"]
-    decisions = sorted(name for name in others if name.startswith("docs/decisions/"))
-    last = [*rest, *sorted(decisions, key=lambda name: not name.endswith("README")), "CHANGELOG"]
-    yield _CONTENTS.format(caption="Development", names="\n".join(last))
+    last = ["docs/decisions/README", "CHANGELOG"]
+    yield _CONTENTS.format(caption="Development", names="\n".join([*rest, *last]))
 
 
 def inventory(labels: Mapping[str, str]) -> bytes:
@@ -147,6 +154,7 @@ class Page(HTMLParser):
     :ivar links: where it leads.
     :ivar loads: what a browser fetches to show it.
     :ivar narrow: whether it says that it fits a phone's width.
+    :ivar errors: what Sphinx or the theme complain of in the page itself.
     """
 
     def __init__(self, text: str) -> None:
@@ -155,7 +163,13 @@ class Page(HTMLParser):
         self.links: list[str] = []
         self.loads: list[str] = []
         self.narrow = False
+        self.errors: list[str] = []
         self.feed(text)
+
+    def handle_data(self, data: str) -> None:
+        """A text."""
+        if data.strip().startswith("ERROR: "):
+            self.errors.append(data.strip())
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """One element."""
@@ -185,6 +199,7 @@ def faults(pages: dict[str, Page], html: Path) -> Iterator[str]:
     for place, page in pages.items():
         if not page.narrow:
             yield f"{place} does not say that it fits a narrow screen."
+        yield from (f"{place} shows {error!r}." for error in page.errors)
         yield from (f"{place} loads {load} from elsewhere." for load in page.loads if "//" in load)
         for link in page.links:
             parts = urlsplit(link)

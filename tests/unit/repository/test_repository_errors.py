@@ -25,6 +25,6 @@ def test_the_page_is_up_to_date() -> None:
 
 
 def test_the_page_has_all_numbers_once_and_in_order() -> None:
-    numbers = [int(number) for number in re.findall(r"^\| (\d+) \|", error_table.page(), re.MULTILINE)]
+    numbers = [int(number) for number in re.findall(r"^### (\d+) `", error_table.page(), re.MULTILINE)]
     assert RoleMissing.number in numbers and len(numbers) > 20
     assert numbers == sorted(set(numbers)) and min(numbers) > 1000

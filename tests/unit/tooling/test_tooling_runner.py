@@ -237,9 +237,9 @@ def test_mutant_that_does_not_apply_is_told(tmp_path: Path) -> None:
 # --- Command line --------------------------------------------------------------------------------
 
 
-def test_default_is_all_but_the_mutants() -> None:
+def test_default_is_all_but_cores_and_mutants() -> None:
     parts, scenarios, full = command_line.parse([], ["default", "ha"])
-    assert parts == set(command_line.PARTS) - {"mutants"}
+    assert parts == set(command_line.PARTS) - {"cores", "mutants"}
     assert (scenarios, full) == (("default", "ha"), False)
 
 
