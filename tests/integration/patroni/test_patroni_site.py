@@ -147,7 +147,8 @@ def test_destroy_keeps_the_data_unless_the_name_is_typed(site: Site) -> None:
     site.ask(site.leader(), "CREATE TABLE kept AS SELECT 2 AS two")
     data = {f"{node}-data" for node in NODES}
     for typed in ("", "another"):
-        site.play("destroy", *given(destroy_data=typed))
+        told = site.play("destroy", *given(destroy_data=typed))
+        assert told.count("stay in the volumes") == 1, told
         assert not [node for node in NODES if site.exists(node)]
         assert data <= site.volumes()
     site.play("deploy")

@@ -70,8 +70,9 @@ def test_from_nothing_to_nothing(artifact_site: Site, docker_client: docker.APIC
     status = site.run("status", **names)
     assert status.returncode == 0, status.stdout
     assert f"{NODE}" in status.stdout
-    query = site.run("status", "-e", "query=nodes[].role", **names)
+    query = site.run("status", "-e", "jmespath=nodes[].role", **names)
     assert '"primary"' in query.stdout
+    assert "reserved name" not in query.stdout
 
     other = site.run("site", "--diff", "-vvv", password=HOSTILE, **names)
     assert recap(other.stdout)["changed"] == 1
@@ -90,10 +91,12 @@ def test_from_nothing_to_nothing(artifact_site: Site, docker_client: docker.APIC
 
     kept = site.run("destroy", **names)
     assert recap(kept.stdout)["changed"] == 1
+    assert f"-e destroy_data={NODE}" in kept.stdout
     assert not docker_client.containers(all=True, filters={"name": f"^/{NODE}$"})
     assert docker_client.volumes(filters={"name": VOLUME})["Volumes"]
 
     removed = site.run("destroy", "-e", f"destroy_data={NODE}", **names)
     assert recap(removed.stdout)["changed"] == 1
+    assert "stay in the volumes" not in removed.stdout
     assert not docker_client.volumes(filters={"name": VOLUME})["Volumes"]
     assert recap(site.run("destroy", "-e", f"destroy_data={NODE}", **names).stdout)["changed"] == 0
