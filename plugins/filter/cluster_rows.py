@@ -13,6 +13,8 @@ description:
   - Puts together what M(howdah.postgresql.patroni_info) and M(howdah.postgresql.container_info) return about a
     cluster's members.
     A member that Patroni does not know has a row, too.
+  - Of a member whose container does not run, Patroni goes on telling for a while what it last heard. Such a member is
+    V(down), without a lag.
 positional: containers, now
 options:
   _input:
@@ -64,19 +66,23 @@ def cluster_rows(
 
 def _row(name: str, member: Mapping[str, Any], container: Mapping[str, Any], now: float) -> dict[str, Any]:
     state = container.get("state", "missing") if container else ""
+    down = bool(member) and state not in ("", "running")
     problem = member.get("problem", "")
-    if not member and not problem:
+    if down:
+        code = container.get("exit_code")
+        problem = f"its container is {state}" + (f" (exit code {code})" if code and state == "exited" else "")
+    elif not member and not problem:
         problem = "Patroni does not know it"
     return {
         "member": name,
         "role": str(member.get("role", "")).replace("_", " "),
-        "state": member.get("state") or "",
+        "state": "down" if down else member.get("state") or "",
         "timeline": member.get("timeline"),
-        "lag": "" if member.get("role") == "leader" or not member else _size(member.get("lag")),
+        "lag": "" if down or member.get("role") == "leader" or not member else _size(member.get("lag")),
         "pending restart": ", ".join(sorted(member.get("pending") or ()))
         or ("yes" if member.get("pending_restart") else ""),
         "version": _version(member.get("version")),
-        "container": " ".join(filter(None, [state, container.get("health", "")])),
+        "container": " ".join(filter(None, [state, "" if down else container.get("health", "")])),
         "image age": _age(container.get("image_created"), now),
         "problem": problem,
     }

@@ -155,6 +155,18 @@ def test_rows_of_the_table() -> None:
     assert rows[2] | {"lag": "20 MB", "pending restart": "yes", "role": "quorum standby"} == rows[2]
 
 
+def test_what_patroni_remembers_of_a_dead_member_does_not_pass_for_its_state() -> None:
+    told = cluster(LEADER, member("pg2", lag=0)).told()
+    dead = {"name": "pg2", "state": "exited", "health": "unhealthy", "exit_code": 137}
+    frozen = {"name": "pg1", "state": "paused", "health": "healthy", "exit_code": 0}
+    rows = {row["member"]: row for row in cluster_rows(told, [frozen, dead], 0)}
+    assert rows["pg2"] | {"state": "down", "lag": "", "container": "exited"} == rows["pg2"]
+    assert rows["pg2"]["problem"] == "its container is exited (exit code 137)"
+    assert rows["pg1"] | {"role": "leader", "state": "down", "problem": "its container is paused"} == rows["pg1"]
+    (gone, _other) = cluster_rows(told, [{"name": "pg2", "exists": False}], 0)
+    assert gone | {"state": "down", "problem": "its container is missing"} == gone
+
+
 class _Rest:
     """Answers requests for a switchover one after another."""
 
