@@ -61,6 +61,8 @@ def run(client: APIClient, container: str, command: Sequence[str], stdin: bytes,
     try:
         with request(client, deadline, doing):
             created = client.exec_create(container, list(command), stdin=True)
+        with request(client, deadline, doing):
+            stream = client.exec_start(created["Id"], socket=True)
     except EngineError as error:
         if error.details["status"] == 404:
             raise ContainerNotFound(
@@ -72,8 +74,6 @@ def run(client: APIClient, container: str, command: Sequence[str], stdin: bytes,
                 " Start it, or unpause it."
             ) from error
         raise
-    with request(client, deadline, doing):
-        stream = client.exec_start(created["Id"], socket=True)
     try:
         stdout, stderr = _talk(stream, stdin, deadline, doing)
     except (DeadlineExceeded, EngineUnreachable) as error:
@@ -81,8 +81,13 @@ def run(client: APIClient, container: str, command: Sequence[str], stdin: bytes,
         raise
     finally:
         stream._response.close()  # the SDK ties the response, which owns the connection, to the stream
-    with request(client, deadline, doing):
-        code = client.exec_inspect(created["Id"])["ExitCode"]
+    try:
+        with request(client, deadline, doing):
+            code = client.exec_inspect(created["Id"])["ExitCode"]
+    except EngineError as error:
+        if error.details["status"] != 404:
+            raise
+        raise ContainerFailed(f"Container {container!r} was removed while a command ran in it.") from error
     return Executed(code, stdout, stderr)
 
 
@@ -159,7 +164,9 @@ def ask(client: APIClient, container: str, message: Mapping[str, Any], deadline:
 
 
 def _answer(container: str, executed: Executed) -> dict[str, Any]:
-    if executed.code in (126, 127):
+    # The engine's words: of a program that is missing, it names the path. A container that ends in this moment has the same
+    # exit codes, and other words.
+    if executed.code in (126, 127) and AGENT.encode() in executed.stdout + executed.stderr:
         raise InvalidInput(
             f"Container {container!r} has no {AGENT}: its image was not built by this collection."
             " Log in over TCP instead: login_host, login_port, login_user and login_password."
@@ -167,7 +174,8 @@ def _answer(container: str, executed: Executed) -> dict[str, Any]:
     try:
         answer: dict[str, Any] = json.loads(executed.stdout)
     except ValueError as error:
-        last = executed.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or ["no output"]
+        said = executed.stderr or executed.stdout
+        last = said.decode("utf-8", "replace").strip().splitlines()[-1:] or ["no output"]
         raise ContainerFailed(
             f"The agent in container {container!r} failed with exit code {executed.code}: {last[0]}"
         ) from error

@@ -1,0 +1,35 @@
+# Copyright (c) 2026, the howdah.postgresql authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What becomes of a command in a container that is of another image, or ends in this moment."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.howdah.postgresql.plugins.module_utils._core.errors import ContainerFailed, InvalidInput
+from ansible_collections.howdah.postgresql.plugins.module_utils._docker.exec import AGENT, Executed, _answer
+
+REFUSED = "OCI runtime exec failed: exec failed: unable to start container process: "
+
+
+@pytest.mark.parametrize("code", [126, 127])
+@pytest.mark.parametrize(
+    "said", [f'exec: "{AGENT}": stat {AGENT}: no such file or directory: unknown', f'exec: "{AGENT}": permission denied']
+)
+def test_an_image_without_the_agent_is_the_users_to_change(code: int, said: str) -> None:
+    with pytest.raises(InvalidInput, match="not built by this collection"):
+        _answer("pg1", Executed(code, (REFUSED + said).encode(), b""))
+
+
+# As Engine 20.10 and runc 1.1 say it of a container that is killed between the request and the start of the command.
+@pytest.mark.parametrize(
+    "said", ["read init-p: connection reset by peer: unknown", "error executing setns process: exit status 1: unknown"]
+)
+def test_a_container_that_ends_in_this_moment_is_not_taken_for_one_of_another_image(said: str) -> None:
+    with pytest.raises(ContainerFailed, match=said):
+        _answer("pg1", Executed(126, (REFUSED + said).encode(), b""))
+
+
+def test_an_agent_that_says_nothing_has_failed() -> None:
+    with pytest.raises(ContainerFailed, match="137: no output"):
+        _answer("pg1", Executed(137, b"", b""))
