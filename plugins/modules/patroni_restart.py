@@ -11,12 +11,12 @@ version_added: 1.0.0
 author: ["howdah.postgresql authors (@howdah)"]
 description:
   - Restarts the servers whose settings wait for it, or the ones that are named, one at a time, and waits each time
-    until the
-    cluster is whole again - replicas first. Before its own restart, the leader hands over to a replica that has been
-    restarted.
+    until the cluster is whole again - replicas first. Before its own restart, the leader hands over to a replica that
+    has been restarted.
   - A leader that nobody can take over from is restarted in place, and so is one whose settings become smaller in a way
-    that
-    replicas cannot follow before (C(max_connections) and the like).
+    that replicas cannot follow before (C(max_connections) and the like).
+  - A member that does not come back ends it - at once, if its state is one that does not pass
+    (see M(howdah.postgresql.patroni_wait)). The others are not touched then.
   - Containers go on running.
 extends_documentation_fragment:
   - howdah.postgresql.attributes
@@ -85,6 +85,19 @@ members:
   returned: success
   type: list
   elements: dict
+cause:
+  description: Name of the state that does not pass, as of M(howdah.postgresql.patroni_wait).
+  returned: failure with V(cluster_failed)
+  type: str
+member:
+  description: Name of the member that is in it.
+  returned: failure with V(cluster_failed)
+  type: str
+logs:
+  description: Its last log lines. Lines in JSON are returned as severity and message.
+  returned: failure with V(cluster_failed)
+  type: list
+  elements: str
 error:
   description: Name of the kind of failure, for example V(rest_unreachable), V(no_leader), V(patroni_refused).
   returned: failure

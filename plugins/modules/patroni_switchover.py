@@ -92,6 +92,19 @@ members:
   returned: success
   type: list
   elements: dict
+cause:
+  description: Name of the state that does not pass, as of M(howdah.postgresql.patroni_wait).
+  returned: failure with V(cluster_failed)
+  type: str
+member:
+  description: Name of the member that is in it.
+  returned: failure with V(cluster_failed)
+  type: str
+logs:
+  description: Its last log lines. Lines in JSON are returned as severity and message.
+  returned: failure with V(cluster_failed)
+  type: list
+  elements: str
 error:
   description: Name of the kind of failure, for example V(rest_unreachable), V(no_leader), V(patroni_refused).
   returned: failure

@@ -7,7 +7,6 @@ This module util is PRIVATE to the collection: it may change without notice.
 """
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any, Mapping, Sequence
 
 from .._core.deadline import Deadline
@@ -22,7 +21,7 @@ from .._core.errors import (
 )
 from .._docker import client as docker_client
 from .._docker.exec import ask, raise_failure
-from .cluster import Cluster, not_ready, parse
+from .cluster import Cluster, parse
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -33,7 +32,6 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
 }
 # A member that cannot be asked shall not use up the time of the others.
 _ASK_SECONDS = 10.0
-_PAUSE = 0.3
 
 
 class Rest:
@@ -129,19 +127,13 @@ class Rest:
         """Wait until the cluster is whole again.
 
         :param expected: names of the members that it is to have.
+        :raises ClusterFailed: when waiting is in vain.
         :raises DeadlineExceeded: when it is not in time; the message tells what it lacks.
         """
-        lacking = ["nobody has answered"]
-        while True:
-            deadline.check(f"{doing} ({', '.join(lacking)})")
-            try:
-                seen = self.cluster()
-                lacking = not_ready(seen, expected)
-                if not lacking:
-                    return seen
-            except (RestUnreachable, PatroniRefused, ContainerFailed) as error:
-                lacking = [error.message]
-            time.sleep(min(_PAUSE, max(0.01, deadline.left())))
+        from .waiting import wait  # which knows this class
+
+        cluster, _whole = wait(self, expected, (), deadline, False, doing=doing)
+        return cluster or self.cluster()
 
 
 def _text(body: Any) -> str:

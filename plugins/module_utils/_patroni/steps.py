@@ -48,6 +48,7 @@ def switchover(
     :return: the cluster afterwards; who leads it; seconds until there was the new leader, and until all members were
         back.
     :raises PatroniRefused: when Patroni does not do it, or somebody else leads afterwards than should.
+    :raises ClusterFailed: when waiting for its members is in vain.
     """
     start = deadline.elapsed()
     everybody = [member.name for member in cluster.members]
@@ -92,6 +93,7 @@ def rolling_restart(
     :param pending: whether members are restarted because settings wait for it, so it can be seen whether it helped.
     :param note: is told each step that was done.
     :raises PatroniRefused: when a member still waits after several restarts.
+    :raises ClusterFailed: when a member does not come back.
     """
     everybody = [member.name for member in cluster.members]
     cluster = rest.settle(everybody, deadline, "waiting for the cluster to be whole before a restart")

@@ -39,6 +39,7 @@ def wait(
     deadline: Deadline,
     once: bool,
     further: Callable[[Cluster], list[str]] = lambda _cluster: [],
+    doing: str = "waiting for the cluster",
 ) -> tuple[Cluster | None, bool]:
     """The cluster, once it is whole.
 
@@ -46,6 +47,7 @@ def wait(
     :param watched: further containers that must not end meanwhile.
     :param once: look once and do not wait.
     :param further: what else a cluster lacks, where all members serve.
+    :param doing: completes "while …", for the error.
     :return: the cluster, if anybody knows it, and whether it is whole; it is unless ``once``.
     :raises ClusterFailed: when waiting is in vain.
     :raises DeadlineExceeded: when it takes too long; the message tells what is lacking.
@@ -67,8 +69,7 @@ def wait(
             raise _failure(verdict)
         if deadline.left() <= _LAST_ASK_SECONDS + _PAUSE:
             raise DeadlineExceeded(
-                f"The time limit of {deadline.seconds:g} s was reached while waiting for the cluster:"
-                f" {'; '.join(lacking)}.",
+                f"The time limit of {deadline.seconds:g} s was reached while {doing}: {'; '.join(lacking)}.",
                 lacking=lacking,
             )
         time.sleep(_PAUSE)
