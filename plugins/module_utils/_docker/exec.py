@@ -164,8 +164,8 @@ def ask(client: APIClient, container: str, message: Mapping[str, Any], deadline:
 
 
 def _answer(container: str, executed: Executed) -> dict[str, Any]:
-    # The engine's words: of a program that is missing, it names the path. A container that ends in this moment has the same
-    # exit codes, and other words.
+    # Of a program that is missing, the engine's message names the path. A container that ends in this moment has the
+    # same exit codes, and other words.
     if executed.code in (126, 127) and AGENT.encode() in executed.stdout + executed.stderr:
         raise InvalidInput(
             f"Container {container!r} has no {AGENT}: its image was not built by this collection."
