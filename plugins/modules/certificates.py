@@ -78,7 +78,10 @@ options:
         description: The container that has it; as O(howdah.postgresql.volume_files#module:volumes[].container).
         type: str
       alt_names:
-        description: Further names and addresses that the node is reached by.
+        description:
+          - Further names and addresses that the node is reached by.
+          - An address with C(DNS:) in front is put into the certificate as a name, for programs that do not look for it
+            among the addresses, such as pgBackRest 2.45.
         type: list
         elements: str
         default: []

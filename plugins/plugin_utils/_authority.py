@@ -27,6 +27,8 @@ CA_CERT, CA_KEY = "ca.crt", "ca.key"
 _CA_DAYS = 3650
 # Clocks of machines differ a little.
 _BACKDATE = datetime.timedelta(hours=1)
+# In front of an address that is to be in the certificate as if it were a name.
+_NAME_ALL_THE_SAME = "DNS:"
 
 
 @dataclass(frozen=True)
@@ -164,7 +166,7 @@ class Authority:
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(x509.oid.NameOID.COMMON_NAME, name)])
         usages = [x509.oid.ExtendedKeyUsageOID.SERVER_AUTH, x509.oid.ExtendedKeyUsageOID.CLIENT_AUTH]
-        names = x509.SubjectAlternativeName([_general_name(one) for one in alt_names])
+        names = x509.SubjectAlternativeName(_general_names(alt_names))
         issuer_key: Any = self._key.public_key()
         algorithm = None if type(self._key).__name__.startswith("Ed") else hashes.SHA256()
         certificate = (
@@ -206,7 +208,7 @@ class Authority:
         # An authority that ends sooner cannot give more.
         if left < datetime.timedelta(days=renew_before) and current.not_valid_after_utc < self.not_after:
             return f"it ends in {max(0, left.days)} days"
-        if _names(current) != (name, {str(_general_name(one).value) for one in alt_names}):
+        if _names(current) != (name, set(_general_names(alt_names))):
             return "its names are others"
         return ""
 
@@ -236,7 +238,7 @@ def locked(folder: str) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _names(certificate: x509.Certificate) -> tuple[str, set[str]]:
+def _names(certificate: x509.Certificate) -> tuple[str, set[x509.GeneralName]]:
     from cryptography import x509
 
     common = certificate.subject.get_attributes_for_oid(x509.oid.NameOID.COMMON_NAME)
@@ -244,7 +246,11 @@ def _names(certificate: x509.Certificate) -> tuple[str, set[str]]:
         extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     except x509.ExtensionNotFound:
         return str(common[0].value) if common else "", set()
-    return str(common[0].value) if common else "", {str(name.value) for name in extension.value}
+    return str(common[0].value) if common else "", set(extension.value)
+
+
+def _general_names(names: Iterable[str]) -> list[x509.GeneralName]:
+    return list(dict.fromkeys(map(_general_name, names)))
 
 
 def _general_name(name: str) -> x509.GeneralName:
@@ -255,7 +261,7 @@ def _general_name(name: str) -> x509.GeneralName:
     except ValueError:
         pass
     try:
-        return x509.DNSName(name)
+        return x509.DNSName(name.removeprefix(_NAME_ALL_THE_SAME))
     except (ValueError, TypeError) as error:
         raise InvalidInput(f"{name!r} can be neither the name nor the address of a node.") from error
 

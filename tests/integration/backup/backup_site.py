@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 import docker
+import psycopg2
 import yaml
 
 PLAYBOOK_TIMEOUT = 600  # seconds; several of these run on two cores
@@ -124,6 +125,11 @@ class Site:
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
+    def login(self) -> None:
+        """Get in with the declared password, as a client does."""
+        where = {"host": "127.0.0.1", "port": self.ports[self.nodes[0] if len(self.nodes) == 1 else self.leader()]}
+        psycopg2.connect(**where, user="postgres", password=self.password, connect_timeout=10).close()
+
     def exec(self, container: str, *words: str, stdin: str = "", check: bool = True) -> str:
         """The output of a command in a container, which must succeed."""
         done = subprocess.run(
@@ -153,10 +159,10 @@ class Site:
         """What a container has printed."""
         return self.client.logs(container).decode(errors="replace")  # type: ignore[no-any-return]
 
-    def wait_archived(self, segment: str) -> None:
+    def wait_archived(self, segment: str, patience: float = 60) -> None:
         """Wait until a segment of the log has been archived."""
         query = "SELECT last_archived_wal FROM pg_stat_archiver"
-        until(lambda: self.sql(query) >= segment, f"segment {segment} is archived", 60)
+        until(lambda: self.sql(query) >= segment, f"segment {segment} is archived", patience)
 
     def remove(self) -> None:
         """Leave nothing in the engine."""

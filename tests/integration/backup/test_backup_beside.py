@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Iterator
 
 import docker
-import psycopg2
 import pytest
 from backup_site import Site
 
@@ -42,10 +41,7 @@ def test_restores_into_another_cluster_beside_the_first(site: Site, other: Site)
 
     other.run("restore", *wish)
     assert other.sql("SELECT n FROM marks") == "1"
-    connection = psycopg2.connect(
-        host="127.0.0.1", port=other.ports[other.nodes[0]], user="postgres", password=other.password, connect_timeout=10
-    )
-    connection.close()
+    other.login()
     # Each of them goes its own way, with a repository of its own.
     other.sql("INSERT INTO marks VALUES (2)")
     site.sql("INSERT INTO marks VALUES (3)")

@@ -77,7 +77,9 @@ def test_restores_exactly_between_two_transactions(site: Site, docker_client: do
     assert f"-e restore_cluster={CLUSTER}" in refused
     assert site.sql("SELECT count(*) FROM marks") == "102"
 
+    site.password += "-new"  # what is restored has the former one
     site.run("restore", *wish, "-e", f"restore_cluster={CLUSTER}")
+    site.login()
     assert site.sql("SELECT count(*), max(n) FROM marks") == "101|101"
     assert site.sql("SHOW work_mem") == "7MB"
     assert site.sql("SELECT substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)") == "00000002"

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.errors import AuthorityFailed, InvalidInput
 from ansible_collections.howdah.postgresql.plugins.plugin_utils._authority import Authority, digest, pair_of
+from cryptography.x509 import DNSName, IPAddress, SubjectAlternativeName, load_pem_x509_certificate
 
 NAMES = ("127.0.0.1", "localhost", "pg1")
 
@@ -78,3 +79,17 @@ def test_a_pair_tells_keys_apart() -> None:
 def test_a_name_that_can_be_none_is_refused(authority: Authority) -> None:
     with pytest.raises(InvalidInput, match="can be neither the name nor the address"):
         authority.issue("pg1", ["pg\u00fc1"], 1)
+
+
+def test_an_address_can_be_a_name_as_well(authority: Authority) -> None:
+    names = ["10.0.0.31", "DNS:10.0.0.31", "pg1", "DNS:pg1"]
+    issued = authority.issue("pg1", names, 365)
+    extension = load_pem_x509_certificate(issued.certificate.encode()).extensions.get_extension_for_class(
+        SubjectAlternativeName
+    )
+    assert [str(one) for one in extension.value.get_values_for_type(IPAddress)] == ["10.0.0.31"]
+    assert extension.value.get_values_for_type(DNSName) == ["10.0.0.31", "pg1"]
+    assert authority.why_renew("pg1", names, 60, issued.certificate, True) == ""
+    # One of before, which has it as an address only.
+    before = authority.issue("pg1", ["10.0.0.31", "pg1"], 365)
+    assert authority.why_renew("pg1", names, 60, before.certificate, True) == "its names are others"
