@@ -66,8 +66,13 @@ def main():
         "patroni": python["patroni"],
         "python": platform.python_version(),
     }
+    # Its package is named after its version: there can be one of them only.
+    citus = next((version for name, version in debian.items() if name.startswith(f"postgresql-{major}-citus-")), None)
+    if citus:
+        versions["citus"] = citus
     # The module `image` makes labels of these.
-    labels = {f"io.howdah.postgresql.{name}": versions[name] for name in ("postgresql", "pgbackrest", "patroni")}
+    labelled = [name for name in ("postgresql", "pgbackrest", "patroni", "citus") if name in versions]
+    labels = {f"io.howdah.postgresql.{name}": versions[name] for name in labelled}
     told = {"labels": labels, "versions": versions, "packages": debian, "python": python, "files": files()}
     print(json.dumps(told, indent=1))
 

@@ -330,3 +330,41 @@ class DrillFailed(HowdahError):
 
     code = "drill_failed"
     number = 1708
+
+
+# --- 1800-1899: Citus ----------------------------------------------------------------------------
+
+
+class CitusMissing(HowdahError):
+    """The database has no Citus."""
+
+    code = "citus_missing"
+    number = 1800
+
+
+class NotTheCoordinator(HowdahError):
+    """The container that was asked does not lead the coordinator's group of a Citus formation."""
+
+    code = "not_the_coordinator"
+    number = 1801
+
+
+class FormationUnsettled(HowdahError):
+    """A Citus formation did not become what its groups are; the details tell what it lacks."""
+
+    code = "formation_unsettled"
+    number = 1802
+
+
+class RebalanceFailed(HowdahError):
+    """A job that moves shards of a Citus formation failed; the details tell what Citus says of it."""
+
+    code = "rebalance_failed"
+    number = 1803
+
+
+class DrainRefused(HowdahError):
+    """A node of a Citus formation is not emptied, or not removed, because data would be lost."""
+
+    code = "drain_refused"
+    number = 1804

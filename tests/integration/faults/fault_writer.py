@@ -42,10 +42,15 @@ class Connection:
     """A connection of which every step is bounded."""
 
     def __init__(
-        self, port: int, password: str, application: str = "howdah-faults", host: str = "127.0.0.1"
+        self,
+        port: int,
+        password: str,
+        application: str = "howdah-faults",
+        host: str = "127.0.0.1",
+        database: str = "postgres",
     ) -> None:
         self._raw = psycopg2.connect(
-            host=host, port=port, user="postgres", password=password, dbname="postgres", sslmode="require",
+            host=host, port=port, user="postgres", password=password, dbname=database, sslmode="require",
             application_name=application, async_=1,
         )  # fmt: skip
         self._wait()
@@ -79,12 +84,15 @@ class Connection:
 class Writer(threading.Thread):
     """Writes in the background. A number is sent once only, whatever becomes of it."""
 
-    def __init__(self, port: int, password: str, first: int = 1, host: str = "127.0.0.1") -> None:
+    def __init__(
+        self, port: int, password: str, first: int = 1, host: str = "127.0.0.1", database: str = "postgres"
+    ) -> None:
         super().__init__(daemon=True)
+        self._database = database
         self._host = host
         self._port = port
-        self._password = password
-        self._next = first
+        self.password = password
+        self._first = self._next = first
         self._stopping = threading.Event()
         self._connection: Connection | None = None
         self.acknowledged: list[tuple[int, float]] = []
@@ -111,6 +119,10 @@ class Writer(threading.Thread):
         """How many rows were acknowledged so far."""
         return len(self.acknowledged)
 
+    def sent(self) -> int:
+        """How many were sent, whatever became of them."""
+        return self._next - self._first
+
     def gap(self, since: float, until: float) -> float:
         """The longest time without an acknowledgement, in seconds of the monotonic clock."""
         times = [at for _number, at in self.acknowledged if since <= at <= until]
@@ -120,7 +132,7 @@ class Writer(threading.Thread):
     def _attempt(self) -> None:
         try:
             if self._connection is None:
-                self._connection = Connection(self._port, self._password, host=self._host)
+                self._connection = Connection(self._port, self.password, host=self._host, database=self._database)
             number, self._next = self._next, self._next + 1
             self._connection.execute(f"INSERT INTO {TABLE} VALUES (%s)", (number,))
             self.acknowledged.append((number, time.monotonic()))

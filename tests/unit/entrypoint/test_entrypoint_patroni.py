@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from howdah._postgres.rest import Rest
-from howdah.entrypoint import command, environment, patroni_files, patroni_lines, patroni_node, patroni_start
+from howdah.entrypoint import command, environment, patroni_files, patroni_lines, patroni_node, patroni_start, runtime
 from howdah.entrypoint.faults import Refused
 from howdah.entrypoint.logs import Log
 from hypothesis import given
@@ -239,3 +239,39 @@ def test_what_a_new_cluster_needs_for_its_members() -> None:
     assert (copier["role"], copier["options"]) == ("copier", "LOGIN REPLICATION")
     assert copier["verifier"].startswith("SCRAM-SHA-256$")
     assert rewinder == {"role": "rewinder", "verifier": None, "options": "LOGIN"}
+
+
+# --- Citus ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "environ", "right"),
+    [
+        ({}, {}, None),
+        ({"citus": {"group": 0, "database": "citus"}}, {}, True),
+        ({}, {"PATRONI_CITUS_GROUP": "2", "PATRONI_CITUS_DATABASE": "citus"}, True),
+        ({"citus": {"group": 1}}, {"PATRONI_CITUS_DATABASE": "citus"}, True),
+        ({"citus": {"group": "1", "database": "citus"}}, {}, False),
+        ({"citus": {"group": True, "database": "citus"}}, {}, False),
+        ({"citus": {"group": -1, "database": "citus"}}, {}, False),
+        ({"citus": {"group": 1}}, {}, False),
+        ({"citus": {"group": 1, "database": ""}}, {}, False),
+        ({"citus": "yes"}, {}, False),
+        ({}, {"PATRONI_CITUS_GROUP": "one", "PATRONI_CITUS_DATABASE": "citus"}, False),
+    ],
+)
+def test_a_node_of_citus_is_one_or_is_refused(
+    content: dict[str, Any], environ: dict[str, str], right: bool | None
+) -> None:
+    member = patroni_node.understand({**WHOLE, **environ}, environment.Settings(), content, None, [])
+    assert member.citus is (right is not None)
+    assert [fault.message for fault in member.faults if "`citus`" in fault.message] == [
+        fault.message for fault in member.faults
+    ]
+    assert bool(member.faults) is (right is False)
+
+
+def test_the_server_shows_the_nodes_certificate_to_others() -> None:
+    names = runtime.own_certificate("/etc/howdah/tls")
+    environ = runtime.child_environment({"PGSSLCERT": "/tmp/x", "PGPASSWORD": "secret"}, names)
+    assert environ == {"PGSSLCERT": "/etc/howdah/tls/node.crt", "PGSSLKEY": "/etc/howdah/tls/node.key"}

@@ -49,3 +49,23 @@ def evaluated(wanted: str, **options: Any) -> Any:
 def test_a_watchdog_is_handed_over_when_it_is_asked_for(options: dict[str, Any], mode: str, devices: list[str]) -> None:
     found = evaluated("[patroni_yml.watchdog, patroni_container.devices]", **options)
     assert found == [{"mode": mode, "device": "/dev/watchdog"}, devices]
+
+
+def test_nodes_of_citus_have_its_section_its_settings_and_its_lines_before_those_of_clients() -> None:
+    part = {
+        "patroni": {"citus": {"group": 1, "database": "citus"}},
+        "settings": {"citus.node_conninfo": "sslmode=verify-full"},
+        "hba": ["hostssl citus all w2 trust clientcert=verify-ca"],
+    }
+    asked = "[patroni_yml.citus, patroni_dynamic.postgresql.parameters, patroni_yml.postgresql.pg_hba]"
+    section, settings, lines = evaluated(asked, patroni_citus=part)
+    assert (section, settings["citus.node_conninfo"]) == (part["patroni"]["citus"], "sslmode=verify-full")
+    assert lines == [
+        "local all all peer",
+        "hostssl replication replicator all cert map=members",
+        "hostssl all rewinder all cert map=members",
+        *part["hba"],
+        "hostssl all all all scram-sha-256",
+    ]
+    # Without Citus the image's own lines hold, as ever.
+    assert evaluated("'pg_hba' in patroni_yml.postgresql or 'citus' in patroni_yml") is False

@@ -94,6 +94,8 @@ class _Start:
         # Inherited by all that runs from here on: held until the container has gone.
         self._lock = journal.lock(self._layout)
         names = runtime.name_lookup()
+        if self._member is not None and self._member.citus and self._member.tls:
+            names.update(runtime.own_certificate(self._member.tls))
         self._child_environ = runtime.child_environment(self._environ, {**names, "PGDATA": pgdata})
         if self._asked.mode == "maintenance":
             self._maintain()
@@ -117,6 +119,10 @@ class _Start:
         except Refused as refusal:
             found += refusal.faults
         found += _missing_libraries(self._config, self._major)
+        if self._member is not None and self._member.citus and "citus" not in runtime.libraries(self._major):
+            found.append(
+                Fault("no_library", "This is to be a node of Citus, which this image does not have: build one with it.")
+            )
         if found:
             raise Refused(*found)
         return pgdata

@@ -64,6 +64,7 @@ class Member:
     :param rest: host:port under which this very node reaches its REST interface.
     :param tls: the folder with the certificate; None without one.
     :param roles: that a new cluster needs for its members.
+    :param citus: whether it is a node of a Citus formation.
     """
 
     scope: str
@@ -72,6 +73,7 @@ class Member:
     rest: str
     tls: str | None
     roles: tuple[Role, ...] = ()
+    citus: bool = False
     faults: tuple[Fault, ...] = field(default=())
     warnings: tuple[Fault, ...] = field(default=())
 
@@ -110,9 +112,27 @@ def understand(
         ):
             if not value:
                 faults.append(_fault(f"Patroni must know {word}: set {example} (a variable, or in {FILE})."))
+    faults += _citus(effective)
     rest = _section(effective, "restapi").get("listen") or f"*:{REST_PORT}"
     doubts = tuple(_doubts(effective, settings, tls))
-    return Member(scope, name, store, _own(str(rest)), tls, _roles(effective), tuple(faults), doubts)
+    citus = "citus" in effective
+    return Member(scope, name, store, _own(str(rest)), tls, _roles(effective), citus, tuple(faults), doubts)
+
+
+def _citus(effective: Mapping[str, Any]) -> list[Fault]:
+    """What Patroni would take for no Citus at all, without a word."""
+    if "citus" not in effective:
+        return []
+    section = _section(effective, "citus")
+    group, database = section.get("group"), section.get("database")
+    if isinstance(group, int) and not isinstance(group, bool) and group >= 0 and database and isinstance(database, str):
+        return []
+    return [
+        _fault(
+            "The section `citus` (or PATRONI_CITUS_GROUP and PATRONI_CITUS_DATABASE) must have a `group`, a number from"
+            " 0 on, and a `database`, its name. Correct it."
+        )
+    ]
 
 
 def _roles(effective: Mapping[str, Any]) -> tuple[Role, ...]:
@@ -241,6 +261,12 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
             content[key] = environ[variable]
     if environ.get("PATRONI_RESTAPI_LISTEN"):
         content["restapi"] = {"listen": environ["PATRONI_RESTAPI_LISTEN"]}
+    group, database = environ.get("PATRONI_CITUS_GROUP"), environ.get("PATRONI_CITUS_DATABASE")
+    if group or database:
+        content["citus"] = {
+            **({"group": int(group) if group.isdecimal() else group} if group else {}),
+            **({"database": database} if database else {}),
+        }
     authentication = {
         section: {
             key: environ[f"PATRONI_{section.upper()}_{key.upper()}"]

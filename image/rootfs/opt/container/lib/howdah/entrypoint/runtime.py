@@ -130,6 +130,15 @@ def child_environment(environ: Mapping[str, str], names: Mapping[str, str]) -> d
     return {**kept, **names}
 
 
+def own_certificate(tls: str) -> dict[str, str]:
+    """The variables by which what the server connects to gets to see the node's certificate.
+
+    Citus logs in to other nodes as whatever role has asked, and can be told of a certificate for each single one only.
+    Whoever may have the server connect elsewhere otherwise (dblink, postgres_fdw) needs a password for it.
+    """
+    return {"PGSSLCERT": f"{tls}/node.crt", "PGSSLKEY": f"{tls}/node.key"}
+
+
 def name_lookup() -> dict[str, str]:
     """The variables under which programs find a name for our user, whatever its number.
 

@@ -1,0 +1,59 @@
+# Copyright (c) 2026, the howdah.postgresql authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the superuser has Citus do, on the coordinator's leader.
+
+This module util is PRIVATE to the collection: it may change without notice.
+"""
+from __future__ import annotations
+
+from typing import Any, Mapping, Sequence
+
+from .._core.deadline import Deadline
+from .._core.errors import InvalidInput, NotTheCoordinator
+from .connect import connect
+from .target import Target
+
+# By what is asked for: a statement, the names of its values, and what it is while it goes on.
+_CALLS: Mapping[str, tuple[str, Sequence[str], str]] = {
+    "rebalance": (
+        "SELECT pg_catalog.citus_rebalance_start(drain_only => %s, shard_transfer_mode => %s)",
+        ("drain", "mode"),
+        "starting to move shards",
+    ),
+    "take_shards": (
+        "SELECT pg_catalog.citus_set_node_property(%s, %s, 'shouldhaveshards', %s)",
+        ("host", "port", "value"),
+        "changing whether a node takes shards",
+    ),
+    "remove_node": (
+        "SELECT pg_catalog.citus_remove_node(%s, %s)",
+        ("host", "port"),
+        "removing a node",
+    ),
+    "restore_point": (
+        "SELECT pg_catalog.citus_create_restore_point(%s)::text",
+        ("name",),
+        "making a restore point",
+    ),
+}
+
+
+def citus_call(target: Target, what: str, values: Mapping[str, Any], deadline: Deadline) -> Any:
+    """Have it done; what the function returns.
+
+    :param what: a key of the table above.
+    :raises InvalidInput: for another one.
+    :raises NotTheCoordinator: on a standby.
+    :raises HowdahError: what Citus says against it.
+    """
+    if what not in _CALLS:
+        raise InvalidInput(f"The agent in the image does not know what {what!r} of Citus is: it is older.")
+    statement, names, doing = _CALLS[what]
+    session = connect(target, deadline)
+    try:
+        if session.in_recovery:
+            raise NotTheCoordinator("This server is a standby: somebody else leads the coordinator's group now.")
+        return session.query(statement, [values[name] for name in names], deadline, doing)[0][0]
+    finally:
+        session.close()

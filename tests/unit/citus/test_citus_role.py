@@ -1,0 +1,70 @@
+# Copyright (c) 2026, the howdah.postgresql authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the role makes of an inventory, as Ansible evaluates its variables: without Citus."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROLE = Path(__file__).parents[3] / "roles/citus"
+NODES = {"c1": {"citus_group": 0}, "w1": {"citus_group": 1, "patroni_address": "10.0.0.1"}}
+FULL = "sslmode=verify-full sslrootcert=/etc/howdah/tls/ca.crt"
+
+
+def evaluated(folder: Path, wanted: str, **options: Any) -> Any:
+    """The value of an expression over the role's variables, on w1."""
+    inventory = folder / "inventory.yml"
+    common = {"ansible_connection": "local", "ansible_play_hosts": list(NODES), "cluster_name": "net", **options}
+    inventory.write_text(yaml.safe_dump({"postgres": {"hosts": NODES, "vars": common}}), encoding="utf-8")
+    files = [word for name in ("defaults", "vars") for word in ("-e", f"@{ROLE}/{name}/main.yml")]
+    done = subprocess.run(
+        [
+            Path(sys.executable).with_name("ansible"), "-i", inventory, "w1", "-m", "debug",
+            "-a", f"msg={{{{ ({wanted}) | to_json }}}}", *files, "-e", json.dumps(options),
+        ],
+        env={**os.environ, "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.oneline", "ANSIBLE_LOAD_CALLBACK_PLUGINS": "1"},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert "SUCCESS" in done.stdout, done.stdout + done.stderr
+    return json.loads(json.loads(done.stdout.partition("=> ")[2])["msg"])
+
+
+def test_a_node_gets_its_section_and_connections_that_are_verified(tmp_path: Path) -> None:
+    found = evaluated(tmp_path, "citus_of_node", citus_database="shop")
+    assert found["patroni"] == {"citus": {"group": 1, "database": "shop"}}
+    assert found["settings"]["citus.node_conninfo"] == FULL
+    lines = [line for line in found["hba"] if "clientcert" in line]
+    certificate = "trust clientcert=verify-ca"
+    assert lines == [f'hostssl "shop" all {address} {certificate}' for address in ("samehost", "c1", "c1.net")]
+
+
+@pytest.mark.parametrize(
+    ("version", "asked"), [("15.18-0+deb12u1", False), ("15.19-0+deb12u1", True), ("15.20-1", True), ("", True)]
+)
+def test_output_plugins_are_named_where_the_server_asks_for_them(tmp_path: Path, version: str, asked: bool) -> None:
+    labels = {"io.howdah.postgresql.postgresql": version} if version else {}
+    found = evaluated(tmp_path, "citus_of_node.settings", citus_labels=labels)
+    assert found.get("output_plugin_libraries") == ("pgoutput, test_decoding, citus" if asked else None)
+
+
+@pytest.mark.parametrize(
+    ("packages", "line"),
+    [
+        (["postgresql-15-citus-13.2"], "13.2"),
+        (["percona-pg-stat-monitor15", "postgresql-17-citus-13.0"], "13.0"),
+        (["postgresql-15-citus"], ""),
+        ([], ""),
+    ],
+)
+def test_the_line_of_citus_is_that_of_its_package(tmp_path: Path, packages: list[str], line: str) -> None:
+    repositories = [{"name": "none"}, {"name": "some", "packages": packages}]
+    assert evaluated(tmp_path, "citus_declared", image_repositories=repositories) == line
