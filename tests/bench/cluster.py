@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How long the playbook `site` takes on a whole cluster: from nothing, and when there is nothing to do.
 
-    python3 tests/bench/cluster.py [ROUNDS [NODES …]]
+    python3 tests/bench/cluster.py [ROUNDS [NODES …]] [--json FILE]
 
 NODES (3 12) are how many members PostgreSQL has; each time there are a member of etcd and a proxy, too, all on one
 engine. A second run is a median of ROUNDS (3), and ends with changed=0 or the bench fails. It needs an engine with the
@@ -12,6 +12,7 @@ when an aim is missed.
 """
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
@@ -108,8 +109,8 @@ def second_run(site: Site, rounds: int) -> Run:
     )
 
 
-def measure(nodes: int, rounds: int) -> float:
-    """Print the figures of one size; the seconds of a second run."""
+def measure(nodes: int, rounds: int) -> dict[str, float]:
+    """Print the figures of one size, and return them."""
     with tempfile.TemporaryDirectory() as folder:
         site = Site(nodes, Path(folder))
         try:
@@ -123,14 +124,22 @@ def measure(nodes: int, rounds: int) -> float:
     print(f"{nodes} nodes: second run {again.seconds:.1f} s, at most {most} tasks a node (aim {TASKS})", flush=True)
     for name, seconds in again.slowest():
         print(f"    {seconds:5.2f} s  {name}")
-    return again.seconds if most <= TASKS else float("inf")
+    return {"nodes": nodes, "first": first.seconds, "second": again.seconds, "tasks": most}
 
 
 def main() -> None:
     """Measure each size, and compare them with the first."""
-    given = [int(word) for word in sys.argv[1:]]
-    rounds, sizes = (given or [3])[0], given[1:] or [3, 12]
-    seconds = [measure(size, rounds) for size in sizes]
+    parser = argparse.ArgumentParser(description="How long the playbook site takes on a whole cluster.")
+    parser.add_argument("rounds", type=int, nargs="?", default=3)
+    parser.add_argument("nodes", type=int, nargs="*", default=[3, 12])
+    parser.add_argument("--json", type=Path, help="file for the figures")
+    options = parser.parse_args()
+    sizes = options.nodes
+    figures = [measure(size, options.rounds) for size in sizes]
+    if options.json:
+        told = {"sizes": figures, "aim": SECONDS, "ratio": RATIO, "tasks": TASKS}
+        options.json.write_text(json.dumps(told, indent=2), encoding="utf-8")
+    seconds = [one["second"] if one["tasks"] <= TASKS else float("inf") for one in figures]
     print(f"Load average {os.getloadavg()[0]:.1f} at the end; {os.cpu_count()} cores.")
     missed = seconds[0] > SECONDS
     print(f"Second run of {sizes[0]} nodes: {seconds[0]:.1f} s, aim {SECONDS:g} s on 4 cores")

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How fast the modules image and container are: ratios against their peers, measured in one run.
 
-    python3 tests/bench/modules.py [ROUNDS [PART]]
+    python3 tests/bench/modules.py [ROUNDS [PART]] [--json FILE]
 
 Both sides run in the same environment: PyPI's package `ansible`, which brings community.docker, in a virtual
 environment of the bench's own. It needs an engine with debian:bookworm, and Docker's command line client. Each
@@ -12,6 +12,7 @@ measured. Ends with 1 when a ratio is missed.
 """
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
@@ -246,8 +247,12 @@ def requests_of_an_unchanged_container(bench: Bench) -> int:
 
 def main() -> int:
     """Measure and print; the exit code."""
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 7
-    part = sys.argv[2] if len(sys.argv) > 2 else ""
+    parser = argparse.ArgumentParser(description="How fast the modules image and container are, beside their peers.")
+    parser.add_argument("rounds", type=int, nargs="?", default=7)
+    parser.add_argument("part", nargs="?", default="", choices=["", "unchanged", "builds"])
+    parser.add_argument("--json", type=Path, help="file for the figures")
+    options = parser.parse_args()
+    rounds, part = options.rounds, options.part
     programs = environment()
     with tempfile.TemporaryDirectory(prefix="howdah-bench-") as folder:
         bench = Bench(Path(folder), programs)
@@ -262,6 +267,9 @@ def main() -> int:
                 figures += builds(bench, rounds)
         finally:
             bench.clear()
+    if options.json:
+        told = [{**figure._asdict(), "ratio": figure.ratio} for figure in figures]
+        options.json.write_text(json.dumps({"figures": told, "requests": requests}, indent=2))
     print(f"Medians of {rounds}; load {load:.1f} before and {os.getloadavg()[0]:.1f} after, on {os.cpu_count()} cores.")
     for figure in figures:
         verdict = "MISSED" if figure.missed else "" if figure.limit is None else "ok"

@@ -1,0 +1,130 @@
+# Copyright (c) 2026, the howdah.postgresql authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs all benches one after another, keeps what they measured, and draws it.
+
+    source bin/lib.sh; howdah_setup test; python tests/bench/all.py [--least] [--only NAME …] [--folder FOLDER]
+
+Writes figures.json, figures.md and the plots into FOLDER (docs/); those of benches that are not run stay as they are.
+`--least` is the smallest setting of each, to see that they work. It needs an engine with the images, and a quiet
+machine: the load average stands beside each figure. The exit code is 1 when a bench has missed a limit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Mapping
+
+import docker
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
+
+import figures  # only now found
+from testrun import side
+
+ROOT = figures.ROOT
+LIMIT = 1800  # seconds for one bench
+# Draws the bars that it reads from standard input; in an environment of its own, for matplotlib is large.
+DRAW = """
+import json, sys
+import matplotlib
+matplotlib.use("svg")
+matplotlib.rcParams.update({"svg.hashsalt": "howdah", "svg.fonttype": "none", "font.size": 9})
+from matplotlib import pyplot
+given = json.load(sys.stdin)
+bars = given["bars"][::-1]
+plot, axes = pyplot.subplots(figsize=(7.5, 0.6 + 0.32 * len(bars)), layout="constrained")
+colours = ["#1565c0" if bar["ours"] else "#90a4ae" for bar in bars]
+drawn = axes.barh([bar["what"] for bar in bars], [bar["seconds"] for bar in bars], color=colours)
+axes.bar_label(drawn, fmt="%.3g s", padding=3)
+axes.margins(x=0.12)
+axes.spines[["top", "right"]].set_visible(False)
+axes.set_xlabel("seconds; less is better")
+plot.savefig(given["file"], metadata={"Date": None})
+"""
+
+
+def machine() -> dict[str, Any]:
+    """What the figures depend on."""
+    info = docker.APIClient(version="auto").info()
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    core = subprocess.run(
+        [sys.executable, "-c", "import ansible.release; print(ansible.release.__version__)"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return {
+        "cores": len(os.sched_getaffinity(0)),
+        "processor": names[0] if names else platform.machine(),
+        "memory": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
+        "kernel": platform.release(),
+        "engine": info["ServerVersion"],
+        "storage": info["Driver"],
+        "core": core.stdout.strip(),
+    }
+
+
+def run(name: str, least: bool) -> tuple[dict[str, Any], bool]:
+    """One bench: what it measured, and whether it missed a limit."""
+    bench = figures.BENCHES[name]
+    arguments = bench.least if least else bench.usual
+    before = os.getloadavg()[0]
+    with tempfile.TemporaryDirectory(prefix="howdah-bench-") as folder:
+        file = Path(folder) / "figures.json"
+        command = [sys.executable, str(ROOT / f"tests/bench/{name}.py"), *arguments, "--json", str(file)]
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, timeout=LIMIT, check=False)
+        if done.returncode not in (0, 1) or not file.is_file():
+            sys.exit(f"The bench {name} failed with exit code {done.returncode}.")
+        data = json.loads(file.read_text(encoding="utf-8"))
+    load = [before, os.getloadavg()[0]]
+    return {"arguments": list(arguments), "load": load, "data": data}, done.returncode == 1
+
+
+def draw(name: str, data: Mapping[str, Any], folder: Path) -> None:
+    """The plot of a bench."""
+    programs = side.environment("plots", side.pins(ROOT / "bin/requirements/plots.txt"))
+    file = folder / figures.picture(name)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    bars = [
+        {"what": bar.what, "seconds": bar.seconds, "ours": bar.beside is not None or name == "cluster"}
+        for bar in figures.BENCHES[name].read(data)
+    ]
+    given = json.dumps({"bars": bars, "file": str(file)})
+    subprocess.run([str(programs / "python"), "-c", DRAW], input=given, text=True, timeout=120, check=True)
+
+
+def main() -> int:
+    """Entry point."""
+    parser = argparse.ArgumentParser(description="Runs all benches, and writes docs/figures.")
+    parser.add_argument("--least", action="store_true", help="the smallest setting of each")
+    parser.add_argument("--only", nargs="+", choices=list(figures.BENCHES), default=list(figures.BENCHES))
+    parser.add_argument("--folder", type=Path, default=ROOT / "docs")
+    options = parser.parse_args()
+    options.folder.mkdir(parents=True, exist_ok=True)
+    file = options.folder / "figures.json"
+    kept = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {"benches": {}}
+    missed = []
+    for name in options.only:
+        print(f"--- {name} ---", flush=True)
+        kept["benches"][name], bad = run(name, options.least)
+        missed += [name] if bad else []
+        kept |= {"date": time.strftime("%Y-%m-%d", time.gmtime()), "machine": machine()}
+        kept["benches"] = {one: kept["benches"][one] for one in figures.BENCHES if one in kept["benches"]}
+        draw(name, kept["benches"][name]["data"], options.folder)
+        # After each: what was measured is not lost when a later one fails.
+        file.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+        (options.folder / "figures.md").write_text(figures.page(kept), encoding="utf-8")
+    print(f"\nLimits missed: {', '.join(missed) or 'none'}.")
+    return int(bool(missed))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,171 @@
+# Copyright (c) 2026, the howdah.postgresql authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What docs/figures.md shows of a run of tests/bench/all.py: tables, and bars for the plots. Nothing else is in it.
+
+python tests/tools/figures.py writes the page anew from docs/figures.json; the plots are drawn by the bench alone.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Callable, Iterator, Mapping, NamedTuple
+
+ROOT = Path(__file__).resolve().parents[2]
+DATA = ROOT / "docs/figures.json"
+PAGE = ROOT / "docs/figures.md"
+HEAD = """\
+# Figures
+
+How fast things are, beside what else does the same: the bare commands, the collections community.docker and
+community.postgresql (of PyPI's package `ansible`), plain `docker build`. All of a table were measured in one run on one
+machine, turn by turn, and are medians. *Limit* is what the bench asks of the ratio; it fails when one is missed, and
+says so here. `python tests/bench/all.py` makes this page, its pictures and [its data](figures.json); nobody else does.
+How long writing stops when something fails is another page: [Faults](faults.md).
+"""
+
+
+class Bar(NamedTuple):
+    """A measured time.
+
+    :param what: for the table and the plot.
+    :param seconds: the median.
+    :param beside: how long the other one takes, which the ratio refers to; None for the other one itself.
+    :param limit: the most that the ratio may be.
+    """
+
+    what: str
+    seconds: float
+    beside: float | None = None
+    limit: float | None = None
+
+    @property
+    def ratio(self) -> float | None:
+        """Of this one's time to the other's."""
+        return None if self.beside is None else self.seconds / self.beside
+
+
+def median(values: list[float]) -> float:
+    """The middle one, or the mean of both."""
+    ordered, half = sorted(values), len(values) // 2
+    return ordered[half] if len(values) % 2 else (ordered[half - 1] + ordered[half]) / 2
+
+
+def start(data: Mapping[str, Any]) -> Iterator[Bar]:
+    """The bench of the start."""
+    for kind, limit in data["limits"].items():
+        floor = median(data["seconds"][f"floor {kind}"])
+        yield Bar(f"{kind} volume: bare initdb and postgres", floor)
+        yield Bar(f"{kind} volume: the image", median(data["seconds"][f"image {kind}"]), floor, limit)
+
+
+def password(data: Mapping[str, Any]) -> Iterator[Bar]:
+    """The bench of an unchanged password."""
+    seconds = {name: value / 1000 for name, value in data["ms"].items()}
+    yield Bar("a bare ping", seconds["ping"])
+    yield Bar("one role: community.postgresql", seconds["peer"])
+    yield Bar("one role: password", seconds["ours"], seconds["peer"], 1.0)
+    yield Bar("ten roles: ten tasks of community.postgresql", seconds["peer, ten tasks"])
+    yield Bar("ten roles: one task", seconds["ours, ten roles"], seconds["peer, ten tasks"], 0.15)
+
+
+def modules(data: Mapping[str, Any]) -> Iterator[Bar]:
+    """The bench of image and container."""
+    for one in data["figures"]:
+        yield Bar(f"{one['what']}: peer", one["theirs"])
+        yield Bar(f"{one['what']}: ours", one["ours"], one["theirs"], one["limit"])
+
+
+def cluster(data: Mapping[str, Any]) -> Iterator[Bar]:
+    """The bench of whole clusters."""
+    least = data["sizes"][0]
+    for size in data["sizes"]:
+        yield Bar(f"{size['nodes']} nodes: from nothing to healthy", size["first"])
+        beside = (None, None) if size is least else (least["second"], data["ratio"])
+        yield Bar(f"{size['nodes']} nodes: second run, nothing to do", size["second"], *beside)
+
+
+class Bench(NamedTuple):
+    """A bench: what it measures, the sentence above its table, its reader, and its arguments by size."""
+
+    title: str
+    about: str
+    read: Callable[[Mapping[str, Any]], Iterator[Bar]]
+    usual: tuple[str, ...]
+    least: tuple[str, ...]
+
+
+BENCHES = {
+    "start": Bench(
+        "Start of a container",
+        "From creating the container to the first login over TCP.",
+        start,
+        ("--rounds", "7"),
+        ("--rounds", "1"),
+    ),
+    "password": Bench(
+        "A password that is right already",
+        "The time of the task, as Ansible tells it, against one server on 127.0.0.1.",
+        password,
+        ("--rounds", "15"),
+        ("--rounds", "1"),
+    ),
+    "modules": Bench(
+        "Containers and images",
+        "A task, as Ansible tells it, against community.docker or a task that runs `docker build`.",
+        modules,
+        ("7",),
+        ("1",),
+    ),
+    "cluster": Bench(
+        "Whole clusters",
+        "The playbook `site` with etcd and a proxy, all on one engine.",
+        cluster,
+        ("3", "3", "12"),
+        ("1", "1"),
+    ),
+}
+
+
+def picture(name: str) -> str:
+    """Where the plot of a bench is, from the page."""
+    return f"pictures/figures-{name}.svg"
+
+
+def table(bars: list[Bar]) -> Iterator[str]:
+    """The table of a bench, line by line."""
+    yield "| What | Time | Ratio | Limit |"
+    yield "|---|---:|---:|---:|"
+    for bar in bars:
+        ratio = "" if bar.ratio is None else f"{bar.ratio:.2f}"
+        missed = bar.ratio is not None and bar.limit is not None and bar.ratio > bar.limit
+        limit = "" if bar.limit is None else f"{bar.limit:g}" + (" **missed**" if missed else "")
+        yield f"| {bar.what} | {bar.seconds:.3f} s | {ratio} | {limit} |"
+
+
+def page(data: Mapping[str, Any]) -> str:
+    """The page as it should be, from what a run has measured."""
+    machine = data["machine"]
+    lines = [
+        HEAD,
+        f"Measured on {data['date']}: {machine['cores']} cores ({machine['processor']}), {machine['memory']} GiB of"
+        f" memory, Linux {machine['kernel']}, Docker Engine {machine['engine']} with {machine['storage']},"
+        f" ansible-core {machine['core']}.",
+    ]
+    for name, result in data["benches"].items():
+        bench = BENCHES[name]
+        bars = list(bench.read(result["data"]))
+        words = " ".join(result["arguments"])
+        lines += [
+            f"\n## {bench.title}\n",
+            f"{bench.about} `tests/bench/{name}.py {words}`; load average {result['load'][0]:.1f} before,"
+            f" {result['load'][1]:.1f} after.\n",
+            f"![{bench.title}, in seconds]({picture(name)})\n",
+            *table(bars),
+        ]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(json.loads(DATA.read_text(encoding="utf-8"))), encoding="utf-8")

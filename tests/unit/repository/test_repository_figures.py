@@ -1,0 +1,53 @@
+# Copyright (c) 2026, the howdah.postgresql authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""docs/figures.md shows what the benches measured, and nothing else."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import figures
+import pytest
+
+START: dict[str, Any] = {
+    "limits": {"fresh": 1.2, "existing": 1.3},
+    "seconds": {
+        "floor fresh": [1.0, 3.0, 2.0], "image fresh": [2.6], "floor existing": [1.0, 3.0], "image existing": [2.0],
+    },
+}  # fmt: skip
+MACHINE = {
+    "cores": 2,
+    "processor": "x",
+    "memory": 24,
+    "kernel": "6",
+    "engine": "28",
+    "storage": "overlay2",
+    "core": "2",
+}
+RUN = {"arguments": ["--rounds", "3"], "load": [0.5, 1.0], "data": START}
+
+
+def test_a_page_has_medians_ratios_and_what_was_missed() -> None:
+    page = figures.page({"date": "2026-01-31", "machine": MACHINE, "benches": {"start": RUN}})
+    assert "| fresh volume: the image | 2.600 s | 1.30 | 1.2 **missed** |" in page
+    assert "| existing volume: the image | 2.000 s | 1.00 | 1.3 |" in page
+    assert "| fresh volume: bare initdb and postgres | 2.000 s |  |  |" in page
+    assert "tests/bench/start.py --rounds 3`; load average 0.5 before, 1.0 after" in page
+
+
+def test_the_page_is_that_of_its_data() -> None:
+    if not figures.DATA.exists():
+        assert not figures.PAGE.exists(), "figures without data"
+        return
+    data = json.loads(figures.DATA.read_text(encoding="utf-8"))
+    assert data["benches"]
+    assert figures.PAGE.read_text(encoding="utf-8") == figures.page(data), "run tests/tools/figures.py"
+    assert [name for name in data["benches"] if not (figures.PAGE.parent / figures.picture(name)).is_file()] == []
+
+
+@pytest.mark.parametrize("name", list(figures.BENCHES))
+def test_every_bench_can_write_its_figures(name: str) -> None:
+    text = (figures.ROOT / f"tests/bench/{name}.py").read_text(encoding="utf-8")
+    assert '"--json"' in text
