@@ -6,13 +6,11 @@ from __future__ import annotations
 
 from typing import Any, Mapping
 
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible.plugins.action import ActionBase
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.errors import (
     AuthorityFailed,
-    HowdahError,
     InvalidInput,
 )
+from ansible_collections.howdah.postgresql.plugins.plugin_utils._action import HowdahAction
 from ansible_collections.howdah.postgresql.plugins.plugin_utils._authority import (
     Authority,
     Issued,
@@ -58,29 +56,13 @@ ARGUMENT_SPEC: dict[str, Any] = {
 }
 
 
-class ActionModule(ActionBase):
+class ActionModule(HowdahAction):
     """Action plugin of howdah.postgresql.certificates."""
 
     TRANSFERS_FILES = False
-    _supports_check_mode = True
-    _supports_async = False
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        try:
-            result.update(self._run(task_vars or {}))
-        except HowdahError as error:
-            result.update(
-                error.details, failed=True, changed=False, actions=[], msg=error.message, error=error.code,
-                code=error.number,
-            )
-        return result
-
-    def _run(self, task_vars: dict[str, Any]) -> dict[str, Any]:
-        validation = ArgumentSpecValidator(ARGUMENT_SPEC).validate(self._task.args)
-        if validation.error_messages:
-            raise InvalidInput(". ".join(validation.error_messages) + ".")
-        params = validation.validated_parameters
+    def work(self, task_vars: dict[str, Any]) -> dict[str, Any]:
+        params = self.validated(ARGUMENT_SPEC).validated_parameters
         if not 0 <= params["renew_before"] < params["days"]:
             raise InvalidInput("renew_before must be less than days, or every run would renew the certificates.")
         nodes: list[dict[str, Any]] = params["nodes"]

@@ -16,9 +16,7 @@ from typing import Any, Callable, Iterable
 
 from ansible import constants as C
 from ansible.errors import AnsibleError
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.parameters import remove_values
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.howdah.postgresql.plugins.module_utils import _shell
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
@@ -35,6 +33,7 @@ from ansible_collections.howdah.postgresql.plugins.module_utils._docker.context 
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker.dockerfile import base_references
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker.image_options import ARGUMENT_SPEC, REQUIRED_IF
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker.progress import ProgressView
+from ansible_collections.howdah.postgresql.plugins.plugin_utils._action import HowdahAction
 
 # Asked here because strategies load action plugins before they fork, and a worker has no terminal.
 _ON_TERMINAL = sys.stdout.isatty()
@@ -49,32 +48,13 @@ _ASYNC_MARGIN_SECONDS = 60
 display = Display()
 
 
-class ActionModule(ActionBase):
+class ActionModule(HowdahAction):
     """Action plugin of howdah.postgresql.image."""
 
     TRANSFERS_FILES = True
-    _supports_check_mode = True
-    _supports_async = False
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        try:
-            result.update(self._run(task_vars or {}))
-        except HowdahError as error:
-            result.update(
-                error.details, failed=True, changed=False, actions=[], msg=error.message, error=error.code,
-                code=error.number,
-            )
-        finally:
-            self._remove_tmp_path(self._connection._shell.tmpdir)
-        return result
-
-    def _run(self, task_vars: dict[str, Any]) -> dict[str, Any]:
-        validation = ArgumentSpecValidator(
-            ARGUMENT_SPEC, required_if=REQUIRED_IF, required_together=REQUIRED_TOGETHER
-        ).validate(self._task.args)
-        if validation.error_messages:
-            raise InvalidInput(". ".join(validation.error_messages) + ".")
+    def work(self, task_vars: dict[str, Any]) -> dict[str, Any]:
+        validation = self.validated(ARGUMENT_SPEC, required_if=REQUIRED_IF, required_together=REQUIRED_TOGETHER)
         params = validation.validated_parameters
         deadline = Deadline(params["timeout"])
         if params["prepared"] is not None:

@@ -9,11 +9,8 @@ import json
 import os
 from typing import Any
 
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible.plugins.action import ActionBase
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.errors import (
-    HowdahError,
     InvalidInput,
     TransferFailed,
 )
@@ -23,6 +20,7 @@ from ansible_collections.howdah.postgresql.plugins.module_utils._docker.image_tr
     Recorded,
     sha256,
 )
+from ansible_collections.howdah.postgresql.plugins.plugin_utils._action import HowdahAction
 
 _COMPANION = ".json"
 _UNFINISHED = ".new"
@@ -30,31 +28,13 @@ _UNFINISHED = ".new"
 _HASH_SECONDS = 600
 
 
-class ActionModule(ActionBase):
+class ActionModule(HowdahAction):
     """Action plugin of howdah.postgresql.image_transfer."""
 
     TRANSFERS_FILES = True
-    _supports_check_mode = True
-    _supports_async = False
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        try:
-            result.update(self._run(task_vars or {}))
-        except HowdahError as error:
-            result.update(
-                error.details, failed=True, changed=False, actions=[], msg=error.message, error=error.code,
-                code=error.number,
-            )
-        finally:
-            self._remove_tmp_path(self._connection._shell.tmpdir)
-        return result
-
-    def _run(self, task_vars: dict[str, Any]) -> dict[str, Any]:
-        validation = ArgumentSpecValidator(ARGUMENT_SPEC, required_if=REQUIRED_IF).validate(self._task.args)
-        if validation.error_messages:
-            raise InvalidInput(". ".join(validation.error_messages) + ".")
-        params = validation.validated_parameters
+    def work(self, task_vars: dict[str, Any]) -> dict[str, Any]:
+        params = self.validated(ARGUMENT_SPEC, required_if=REQUIRED_IF).validated_parameters
         if params["prepared"] is not None:
             raise InvalidInput("prepared cannot be set: the action plugin does that.")
         if params["state"] in ("pushed", "pulled"):
