@@ -9,6 +9,8 @@ import re
 import shutil
 from pathlib import Path
 
+import yaml
+
 from .outcome import Outcome, checked, failure
 from .tree import COLLECTION
 from .workplace import Workplace, complaint
@@ -71,9 +73,17 @@ def shellcheck(work: Workplace) -> Outcome:
 
 
 def changelog(work: Workplace) -> Outcome:
-    """The fragments of the changelog."""
+    """The fragments of the changelog, and that a release could be made of them: in a copy."""
     copy = work.copy("changelog")
-    return checked([complaint(work.tool("antsibull-changelog", "lint", cwd=copy.root))])
+    env = {**work.env, "ANSIBLE_COLLECTIONS_PATH": str(work.scratch / "changelog")}
+    problems = [complaint(work.tool("antsibull-changelog", "lint", cwd=copy.root))]
+    if copy.under("changelogs/fragments"):
+        problems.append(complaint(work.tool("antsibull-changelog", "release", cwd=copy.root, env=env)))
+        written = (copy.root / "CHANGELOG.rst").read_text(encoding="utf-8")
+        version = yaml.safe_load((copy.root / "galaxy.yml").read_text(encoding="utf-8"))["version"]
+        if f"v{version}\n" not in written:
+            problems.append(f"A release would not be in CHANGELOG.rst:\n{written[:2000]}")
+    return checked(problems)
 
 
 def docs(work: Workplace) -> Outcome:
