@@ -6,14 +6,28 @@ from __future__ import annotations
 
 import gc
 import json
+from contextlib import contextmanager
 from typing import Any, Callable, Iterator
+from unittest import mock
 
 import pytest
+from ansible.module_utils import basic
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.testing import patch_module_args
 from ansible_collections.howdah.postgresql.plugins.module_utils import _shell
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.plan import Action, Plan
+
+try:
+    from ansible.module_utils.testing import patch_module_args
+except ImportError:  # before ansible-core 2.19
+
+    @contextmanager
+    def patch_module_args(args: dict[str, Any]) -> Iterator[None]:
+        """Gives a module its arguments."""
+        given = json.dumps({"ANSIBLE_MODULE_ARGS": args}).encode()
+        with mock.patch.object(basic, "_ANSIBLE_ARGS", given):
+            yield
+
 
 CHANGE = Plan((Action("create", "container a"),), {"exists": False}, {"exists": True})
 Body = Callable[..., None]
