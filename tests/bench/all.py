@@ -94,8 +94,8 @@ def draw(name: str, data: Mapping[str, Any], folder: Path) -> None:
     file = folder / figures.picture(name)
     file.parent.mkdir(parents=True, exist_ok=True)
     bars = [
-        {"what": bar.what, "seconds": bar.seconds, "ours": bar.beside is not None or name == "cluster"}
-        for bar in figures.BENCHES[name].read(data)
+        {"what": one.what, "seconds": one.seconds, "ours": one.beside is not None or name == "cluster"}
+        for one in figures.BENCHES[name].read(data)
     ]
     given = json.dumps({"bars": bars, "file": str(file)})
     subprocess.run([str(programs / "python"), "-c", DRAW], input=given, text=True, timeout=120, check=True)

@@ -137,11 +137,11 @@ def table(bars: list[Bar]) -> Iterator[str]:
     """The table of a bench, line by line."""
     yield "| What | Time | Ratio | Limit |"
     yield "|---|---:|---:|---:|"
-    for bar in bars:
-        ratio = "" if bar.ratio is None else f"{bar.ratio:.2f}"
-        missed = bar.ratio is not None and bar.limit is not None and bar.ratio > bar.limit
-        limit = "" if bar.limit is None else f"{bar.limit:g}" + (" **missed**" if missed else "")
-        yield f"| {bar.what} | {bar.seconds:.3f} s | {ratio} | {limit} |"
+    for one in bars:
+        ratio = "" if one.ratio is None else f"{one.ratio:.2f}"
+        missed = one.ratio is not None and one.limit is not None and one.ratio > one.limit
+        limit = "" if one.limit is None else f"{one.limit:g}" + (" **missed**" if missed else "")
+        yield f"| {one.what} | {one.seconds:.3f} s | {ratio} | {limit} |"
 
 
 def page(data: Mapping[str, Any]) -> str:
