@@ -1,0 +1,97 @@
+# Copyright (c) 2026, the howdah.postgresql authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""docs/backup.md from its first command to a restore, as it stands there, on a single server.
+
+Only names and ports are others, and a moment and secrets stand where the page leaves them to the reader.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Iterator, Sequence
+
+import docker
+import pytest
+from backup_site import PLAYBOOK_TIMEOUT, Site
+from guides import blocks, commands, fill_in
+from turns import turn
+
+pytestmark = pytest.mark.full  # eight playbooks
+
+PAGE = (Path(__file__).parents[3] / "docs/backup.md").read_text(encoding="utf-8")
+MOMENT = "2026-01-31 12:00:00+00"
+
+
+class Reader(Site):
+    """Somebody with the page."""
+
+    def begin(self) -> None:
+        """Keep the page's inventory, as it says that it is for a single server."""
+        text = next(block.text for block in blocks(PAGE, "yaml") if block.text.startswith("# inventory.yml"))
+        for there, instead in {
+            "{pg1: {}, pg2: {}, pg3: {}}": f"{{pg1: {{server_port: {self.ports[self.nodes[0]]}}}}}",
+            "    etcd: {hosts: {etcd1: {}}}\n": "",
+            "cluster_name: main": f"cluster_name: {self.prefix}",
+            "pg1": self.nodes[0],
+            "backup1": self.repository,
+        }.items():
+            assert there in text, f"the page's inventory no longer has {there}"
+            text = text.replace(there, instead)
+        (self.folder / "inventory.yml").write_text(text, encoding="utf-8")
+
+    def type(self, typed: Sequence[str]) -> str:
+        """All commands in one shell, which stops at the first that fails; what they print."""
+        script = "\n".join(["set -eux", fill_in(commands(blocks(PAGE, "console")[0])[0], self.password), *typed])
+        done = subprocess.run(
+            ["bash", "-c", script],
+            env={
+                **os.environ,
+                "PYTHONPATH": "",
+                "XDG_STATE_HOME": str(self.folder),
+                "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            },
+            cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            timeout=PLAYBOOK_TIMEOUT, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+
+@pytest.fixture
+def reader(docker_client: docker.APIClient, test_image: str, tmp_path: Path) -> Iterator[Reader]:
+    """A reader; what they deployed is removed afterwards."""
+    with turn("backup"):
+        found = Reader(docker_client, "howdah-backup", tmp_path)
+        found.remove()
+        try:
+            yield found
+        finally:
+            found.remove()
+
+
+def test_the_page_leads_to_a_restore(reader: Reader) -> None:
+    first, daily, restore = (commands(block) for block in blocks(PAGE, "console")[:3])
+    assert [len(first), len(daily), len(restore)] == [3, 3, 2], "more commands than this test knows the order of"
+    reader.begin()
+    output = reader.type([*first[1:], *daily])
+    assert "There is a good enough backup." in output
+    assert re.search(r"^backup +age +restored in", output, re.MULTILINE), "the drill's report"
+
+    reader.sql("CREATE TABLE t (n int); INSERT INTO t VALUES (1)")
+    time.sleep(1.1)  # the page's moments are whole seconds
+    moment = reader.sql("SELECT date_trunc('second', now())")
+    reader.sql("SELECT pg_sleep(1.1); DELETE FROM t")
+    assert all(MOMENT in command for command in restore)
+    typed = [command.replace(MOMENT, moment).replace("restore_cluster=main", f"restore_cluster={reader.prefix}")
+             for command in restore]  # fmt: skip
+    output = reader.type(typed)
+    assert re.search(rf"Would restore the cluster {reader.prefix} from the backup \S+ of stanza", output)
+    assert f"Restored the cluster {reader.prefix} from the backup" in output
+    assert reader.sql("SELECT n FROM t") == "1"
+    reader.login()
