@@ -47,6 +47,11 @@ options:
         waited for until its lease has ended.
     type: list
     elements: str
+  leaving:
+    description: Names of members that are about to leave; they may still be there.
+    type: list
+    elements: str
+    default: []
   watched:
     description: Names of further containers on this engine; waiting ends when one of them does.
     type: list
@@ -122,6 +127,7 @@ _OPTIONS: dict[str, Any] = {
     "config": {"type": "dict", "required": True},
     "exact_parameters": {"type": "bool", "default": False},
     "members": {"type": "list", "elements": "str"},
+    "leaving": {"type": "list", "elements": "str", "default": []},
     "watched": {"type": "list", "elements": "str", "default": []},
     "timeout": {"type": "float", "default": 60},
 }
@@ -175,7 +181,7 @@ def _refuse_undeclared(patroni: rest.Rest, declared: Sequence[str], deadline: De
             # Where one of them leads, proxies that know only the declared ones would lead nowhere.
             raise MembersUndeclared(
                 f"The cluster has members that are not declared: {', '.join(strangers)}. Declare them again; or, to"
-                " have them leave, hand over if one of them leads, and remove their containers.",
+                " have them leave, move them to the group `retired` of the inventory.",
                 members=strangers,
             )
         time.sleep(min(_PAUSE, max(0.01, deadline.check("waiting for members that are not declared to go"))))
@@ -199,7 +205,7 @@ def main() -> None:
             report.add(ready=ready, leader=None, pending=[])
             if not ready:
                 return
-            _refuse_undeclared(patroni, params["members"], deadline)
+            _refuse_undeclared(patroni, [*params["members"], *params["leaving"]], deadline)
         have = patroni.config()
         changes = dynamic.patch(config, have, params["exact_parameters"])
         report.plan(dynamic.plan(changes, have))

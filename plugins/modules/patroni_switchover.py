@@ -36,6 +36,10 @@ options:
   leader:
     description: Name of the member that must be leading now; otherwise nothing is done, and the task fails.
     type: str
+  leaving:
+    description: Whether the present leader is about to be removed, so that it need not follow the next one.
+    type: bool
+    default: false
   timeout:
     description: Limit in seconds for the whole task.
     type: float
@@ -129,6 +133,7 @@ _OPTIONS: dict[str, Any] = {
     **rest.ARGUMENT_SPEC,
     "candidate": {"type": "str"},
     "leader": {"type": "str"},
+    "leaving": {"type": "bool", "default": False},
     "timeout": {"type": "float", "default": 120},
 }
 
@@ -146,7 +151,9 @@ def main() -> None:
         if handover is not None:
             report.add(previous=handover.leader.name)
             if not module.check_mode:
-                cluster, leads, seconds = steps.switchover(patroni, cluster, handover, deadline)
+                cluster, leads, seconds = steps.switchover(
+                    patroni, cluster, handover, deadline, params["leaving"]
+                )
                 report.plan(steps.switchover_plan(handover, leads))
                 report.add(seconds=seconds)
         report.add(**cluster.told())

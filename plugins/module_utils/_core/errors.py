@@ -249,6 +249,13 @@ class NoLeader(HowdahError):
     number = 1504
 
 
+class EtcdRefused(HowdahError):
+    """etcd refused a request, or does not answer."""
+
+    code = "etcd_refused"
+    number = 1505
+
+
 class MembersUndeclared(HowdahError):
     """The cluster has members that are not declared."""
 

@@ -41,10 +41,11 @@ def switchover_plan(handover: Handover | None, leads: str | None = None) -> Plan
 
 
 def switchover(
-    rest: Rest, cluster: Cluster, handover: Handover, deadline: Deadline
+    rest: Rest, cluster: Cluster, handover: Handover, deadline: Deadline, leaving: bool = False
 ) -> tuple[Cluster, str, dict[str, float]]:
     """Hand over, and wait until the cluster is whole again.
 
+    :param leaving: whether it is whole without the former leader.
     :return: the cluster afterwards; who leads it; seconds until there was the new leader, and until all members were
         back.
     :raises PatroniRefused: when Patroni does not do it, or somebody else leads afterwards than should.
@@ -68,7 +69,8 @@ def switchover(
         if seen.need_leader().name != handover.leader.name:
             break
     handed = deadline.elapsed() - start
-    seen = rest.settle(everybody, deadline, "waiting for the cluster to be whole again")
+    expected = [name for name in everybody if not leaving or name != handover.leader.name]
+    seen = rest.settle(expected, deadline, "waiting for the cluster to be whole again")
     leads = seen.need_leader().name
     if leads not in {member.name for member in handover.fit}:
         raise PatroniRefused(f"After the switchover {leads} leads, not {handover.to}.")

@@ -203,6 +203,23 @@ def test_a_handover_is_tried_again_while_nobody_is_fit(
     assert rest.statuses == []
 
 
+@pytest.mark.parametrize(("leaving", "awaited"), [(False, ["pg1", "pg2"]), (True, ["pg2"])])
+def test_a_leader_that_is_to_be_removed_is_not_waited_for(leaving: bool, awaited: list[str]) -> None:
+    seen = cluster(LEADER, member("pg2"))
+    chosen = choose(seen, None)
+    assert chosen is not None
+    waits: list[Any] = []
+
+    class Rest(_Rest):
+        def settle(self, *expected: Any) -> Cluster:
+            waits.append(expected[0])
+            return super().settle()
+
+    rest: Any = Rest(seen, [200])
+    switchover(rest, seen, chosen, Deadline(60), leaving)
+    assert waits == [awaited]
+
+
 def test_who_was_started_anew_by_handing_over_needs_no_restart() -> None:
     waiting, answers = {"pending_restart": True}, [200, 200, 503]
     before = cluster(member("pg1", "leader", "running", **waiting), member("pg2", **waiting))

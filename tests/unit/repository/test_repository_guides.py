@@ -24,7 +24,7 @@ from testrun.tree import read_tree
 ROOT = Path(__file__).resolve().parents[3]
 TREE = read_tree(ROOT)
 COLLECTION = "howdah.postgresql"
-GROUPS = {"all", "postgres", "etcd", "proxy", "backup"}
+GROUPS = {"all", "postgres", "etcd", "proxy", "backup", "retired"}
 # Of all roles and playbooks.
 COMMON = {"docker_host", "cluster_name", "cluster_network_mode", "cluster_version", "target"}
 # Where pages with examples are.
