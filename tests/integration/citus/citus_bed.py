@@ -148,7 +148,7 @@ class Formation:
                 result = json.loads(answer)["result"]
             except (ValueError, KeyError):
                 continue
-            if result["status"] == 200:
+            if result.get("status") == 200:
                 return list(result["body"]["members"])
         return []
 
