@@ -49,6 +49,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "nodes": {"type": "list", "elements": "dict", "required": True, "options": _NODE},
     "days": {"type": "int", "default": 365},
     "renew_before": {"type": "int", "default": 60},
+    "renew_all": {"type": "bool", "default": False},
     "owner": {"type": "int", "default": 999},
     "group": {"type": "int", "default": 999},
     "image": {"type": "str"},
@@ -163,6 +164,7 @@ def _issue(
         if node["pem"]:
             fits = fits and _PEM in digests
         why = authority.why_renew(node["name"], names, params["renew_before"], contents[_CERT], fits)
+        why = why or ("all are to be renewed" if params["renew_all"] else "")
         reasons.append(why)
         issued.append(authority.issue(node["name"], names, params["days"]) if why else None)
     return issued, reasons

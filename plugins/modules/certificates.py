@@ -120,6 +120,10 @@ options:
     description: Days before its end from which on a certificate is renewed.
     type: int
     default: 60
+  renew_all:
+    description: Whether to renew each certificate, however long it is valid. Then each run does.
+    type: bool
+    default: false
   owner:
     description: Number of the user that the files belong to; by default the one of this collection's images.
     type: int

@@ -75,6 +75,14 @@ class Authority:
         return self.certificate.fingerprint(hashes.SHA256()).hex()
 
     @property
+    def key_pem(self) -> bytes:
+        """The issuer's key."""
+        from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+        pem: bytes = self._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        return pem
+
+    @property
     def not_after(self) -> datetime.datetime:
         """When the issuer's certificate ends."""
         return self.certificate.not_valid_after_utc
@@ -135,9 +143,7 @@ class Authority:
 
         :raises AuthorityFailed: when that is not possible.
         """
-        from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-
-        key = self._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        key = self.key_pem
         try:
             # The certificate last: with it the authority is whole.
             for name, data in ((CA_KEY, key), (CA_CERT, self.pem.encode())):

@@ -83,6 +83,7 @@ class Cluster:
                 **os.environ,
                 "PYTHONPATH": "",
                 "POSTGRES_PASSWORD": self.password,
+                "TIMEOUT_CHANGE_PASSWORD": "30",  # on a loaded machine 5 s are too little
                 "XDG_STATE_HOME": str(self._folder),
                 **environment,
             },

@@ -20,6 +20,8 @@ pytestmark = pytest.mark.full  # each a minute or more
 # The aim is 0.5 s, for a machine that has nothing else to do; docs/faults.md has what was measured. This is less than
 # any failover takes.
 _UNDISTURBED = 5.0
+# By a renewal of the authority; and the logins that may fail at one of them, ten a second being tried.
+_RELOADS, _REFUSED_AT_ONE = 3, 3
 FOURTH = f"{PREFIX}n4"
 ETCD4 = f"{PREFIX}etcd4"
 
@@ -130,3 +132,61 @@ def test_the_last_standby_leaves_only_when_it_is_named(cluster: Cluster) -> None
         cluster.client.start(stays)
         cluster.left_out, cluster.retired = (), {}
     cluster.wait_whole()
+
+
+# --- Certificates --------------------------------------------------------------------------------
+
+
+def issuers(cluster: Cluster, *names: str) -> dict[str, str]:
+    """The fingerprint of each node's certificate, by name."""
+    return {name: cluster.run(name, ["sha256sum", "/etc/howdah/tls/node.crt"]).split()[0] for name in names}
+
+
+def trusted(cluster: Cluster, name: str) -> int:
+    """How many authorities a node trusts."""
+    return cluster.run(name, ["cat", "/etc/howdah/tls/ca.crt"]).count("BEGIN CERTIFICATE")
+
+
+def test_a_certificate_that_ends_soon_is_named_and_renewed(cluster: Cluster) -> None:
+    """The leader's: when it gets another one, its REST interface, which the proxies ask, is away for a moment."""
+    leader = cluster.wait_whole()
+    names = {"name": leader, "volume": f"{leader}-etc", "alt_names": [leader, "localhost", "127.0.0.1"]}
+    short = {**names, "container": leader, "signal": "SIGHUP"}
+    options = {"authority": cluster.authority, "nodes": [short], "days": 20, "renew_before": 1, "renew_all": True}
+    options["image"] = "howdah/postgresql:15-bookworm"
+    cluster.module("certificates", leader, **options)
+    before, old = identities(cluster), issuers(cluster, leader)
+    assert "it ends in 19 days" in cluster.play("site", "--check", "-v")
+    assert issuers(cluster, leader) == old
+    with clients(cluster) as seen:
+        assert recaps(cluster.play("site"))["changed"] == 1
+    note("playbook `site`: a certificate that ends soon is renewed", seen)
+    nothing_lost(seen)
+    assert seen.gap <= _UNDISTURBED and seen.broken == [] and seen.refused == []
+    assert issuers(cluster, leader) != old and identities(cluster) == before
+    assert recaps(cluster.play("site"))["changed"] == 0
+
+
+def test_the_authority_is_replaced_while_clients_work(cluster: Cluster) -> None:
+    everybody = (*NODES, *ETCD, PROXY)
+    cluster.wait_whole()
+    before, old = identities(cluster), issuers(cluster, *everybody)
+    containers = {name: before[name] for name in (*NODES, PROXY)}
+    with clients(cluster) as seen:
+        output = cluster.play("renew_authority")
+    note("playbook `renew_authority`: another authority, all certificates new", seen)
+    nothing_lost(seen)
+    assert "failed=0" in output and seen.gap <= _UNDISTURBED and seen.broken == []
+    # A proxy that reads its certificates anew takes every server for one that leads until it has asked it: who comes in
+    # that moment may get to a replica, and is cut off.
+    assert len(seen.refused) <= _RELOADS * _REFUSED_AT_ONE
+    now = issuers(cluster, *everybody)
+    assert all(now[name] != old[name] for name in everybody)
+    assert {trusted(cluster, name) for name in everybody} == {1}
+    after = identities(cluster)
+    assert {name: after[name] for name in (*NODES, PROXY)} == containers, "nobody but etcd was restarted"
+    assert recaps(cluster.play("site"))["changed"] == 0
+    # With nothing but the new authority, members find each other anew.
+    leader = cluster.wait_whole()
+    cluster.play("switchover")
+    assert cluster.wait_whole() != leader
