@@ -36,7 +36,7 @@ class Bed:
         self.folder = folder
         self._log = log
         self._stop = threading.Event()
-        self._thread = threading.Thread()
+        self._thread: threading.Thread | None = None
 
     def start(self) -> None:
         """As when the container starts."""
@@ -48,9 +48,9 @@ class Bed:
     def stop(self) -> None:
         """As when it is stopped."""
         self._stop.set()
-        if self._thread.ident is not None:
+        if self._thread is not None:
             self._thread.join(PATIENCE)
-        assert not self._thread.is_alive()
+            assert not self._thread.is_alive()
 
     def due(self) -> None:
         """A minute has passed since the last backup."""
