@@ -18,6 +18,8 @@ from .rest import Rest
 
 _PAUSE = 0.3
 _REINIT_SECONDS = 60.0
+# None: Patroni does not tell.
+_FOLLOWS = ("streaming", None)
 # With less time left nobody is asked any more: a limit hit in a question would hide what is lacking.
 _LAST_ASK_SECONDS = 1.0
 
@@ -72,12 +74,17 @@ def reinit(rest: Rest, member: Member, deadline: Deadline) -> Cluster:
 
 
 def _started(rest: Rest, member: Member) -> Any:
-    """When its server was started; None when it cannot be asked, or has none."""
+    """When its server was started; None when it cannot be asked, or has none that serves.
+
+    It is asked itself: of what it tells the others, they hear a round later.
+    """
     try:
         _status, body = rest.ask("GET", "/patroni", member.rest)
     except RestUnreachable:
         return None
-    return body.get("postmaster_start_time") if isinstance(body, dict) else None
+    if not isinstance(body, dict) or body.get("state") != "running" or body.get("replication_state") not in _FOLLOWS:
+        return None
+    return body.get("postmaster_start_time")
 
 
 # --- Automatic failover --------------------------------------------------------------------------

@@ -117,8 +117,8 @@ def test_a_replica_is_made_anew(cluster: Cluster) -> None:
     assert "Name the replica" in cluster.play("reinit", expect=2)
     with clients(cluster) as seen:
         cluster.play("reinit", "-e", f"member={replica}")
-        members = {member["name"]: member["state"] for member in cluster.members()}
-        assert members[replica] == "streaming", "it returns once the replica follows"
+        following = ["psql", "-Atc", "SELECT status FROM pg_stat_wal_receiver"]
+        assert cluster.run(replica, following).strip() == "streaming", "it returns once the replica follows"
     nothing_lost(seen)
     assert not cluster.run(replica, mark)
     assert seen.gap <= _UNDISTURBED and cluster.wait_whole() == leader
