@@ -26,16 +26,6 @@ _CALLS: Mapping[str, tuple[str, Sequence[str], str]] = {
         ("host", "port", "value"),
         "changing whether a node takes shards",
     ),
-    "remove_node": (
-        "SELECT pg_catalog.citus_remove_node(%s, %s)",
-        ("host", "port"),
-        "removing a node",
-    ),
-    "restore_point": (
-        "SELECT pg_catalog.citus_create_restore_point(%s)::text",
-        ("name",),
-        "making a restore point",
-    ),
 }
 
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import subprocess
 import sys
@@ -15,8 +14,7 @@ from typing import Any
 
 import docker
 import psycopg2
-import yaml
-from fault_cluster import _free_ports, until
+from fault_cluster import free_ports, run_playbook, until
 
 PREFIX = "howdah-citus-"
 NAME = PREFIX.rstrip("-")
@@ -43,7 +41,7 @@ class Formation:
         self.variables: dict[str, Any] = {"image_name": image}
         self.further: dict[str, dict[str, Any]] = {}
         self._folder = folder
-        self.port, self._read_port = _free_ports(2)
+        self.port, self._read_port = free_ports(2)
 
     # --- What is declared ------------------------------------------------------------------------
 
@@ -80,28 +78,9 @@ class Formation:
         :param expect: the exit code that it is to end with.
         :param environment: further variables; the password is there.
         """
-        inventory = self._folder / "inventory.yml"
-        inventory.write_text(yaml.safe_dump(self.inventory()), encoding="utf-8")
-        program = str(Path(sys.executable).with_name("ansible-playbook"))
-        done = subprocess.run(
-            [program, "-i", str(inventory), *arguments, f"howdah.postgresql.{playbook}"],
-            env={
-                **os.environ,
-                "PYTHONPATH": "",
-                "POSTGRES_PASSWORD": self.password,
-                "XDG_STATE_HOME": str(self._folder),
-                **environment,
-            },
-            cwd=self._folder,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=PLAYBOOK_TIMEOUT,
-            check=False,
-        )
-        assert done.returncode == expect, done.stdout
-        return done.stdout
+        given = {"POSTGRES_PASSWORD": self.password, **environment}
+        words = [*arguments, f"howdah.postgresql.{playbook}"]
+        return run_playbook(self._folder, self.inventory(), words, given, expect, PLAYBOOK_TIMEOUT)
 
     def remove(self) -> None:
         """Leave nothing in the engine."""

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, Callable, Sequence
+from typing import Any, Callable, Mapping, Sequence
 
 import docker
 import yaml
@@ -39,6 +39,43 @@ def until(condition: Callable[[], Any], what: str, patience: float = PATIENCE) -
     raise AssertionError(f"waited {patience:g} s in vain: {what}")
 
 
+def run_playbook(
+    folder: Path,
+    inventory: Mapping[str, Any],
+    words: Sequence[str],
+    environment: Mapping[str, str],
+    expect: int = 0,
+    timeout: float = PLAYBOOK_TIMEOUT,
+) -> str:
+    """What ansible-playbook printed.
+
+    :param folder: for the inventory, and the authority of the nodes.
+    :param words: its arguments.
+    :param expect: the exit code that it is to end with.
+    """
+    place = folder / "inventory.yml"
+    place.write_text(yaml.safe_dump(inventory), encoding="utf-8")
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("ansible-playbook")), "-i", str(place), *words],
+        env={
+            **os.environ,
+            "PYTHONPATH": "",
+            "TIMEOUT_CHANGE_PASSWORD": "30",  # on a loaded machine 5 s are too little
+            "XDG_STATE_HOME": str(folder),
+            **environment,
+        },
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    assert done.returncode == expect, done.stdout
+    return done.stdout
+
+
 class Cluster:
     """The cluster, and what can be done to it.
 
@@ -59,7 +96,7 @@ class Cluster:
         self.left_out: tuple[str, ...] = ()
         self.etcd_further: tuple[str, ...] = ()
         self._folder = folder
-        self._ports = dict(zip((PROXY, f"{PROXY}-read", *NODES), _free_ports(2 + len(NODES))))
+        self._ports = dict(zip((PROXY, f"{PROXY}-read", *NODES), free_ports(2 + len(NODES))))
 
     # --- Making ----------------------------------------------------------------------------------
 
@@ -74,29 +111,9 @@ class Cluster:
         :param expect: the exit code that it is to end with.
         :param environment: further variables; the password is there.
         """
-        inventory = self._folder / "inventory.yml"
-        inventory.write_text(yaml.safe_dump(self.inventory()), encoding="utf-8")
-        program = str(Path(sys.executable).with_name("ansible-playbook"))
-        done = subprocess.run(
-            [program, "-i", str(inventory), *arguments, f"howdah.postgresql.{playbook}"],
-            env={
-                **os.environ,
-                "PYTHONPATH": "",
-                "POSTGRES_PASSWORD": self.password,
-                "TIMEOUT_CHANGE_PASSWORD": "30",  # on a loaded machine 5 s are too little
-                "XDG_STATE_HOME": str(self._folder),
-                **environment,
-            },
-            cwd=self._folder,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=PLAYBOOK_TIMEOUT,
-            check=False,
-        )
-        assert done.returncode == expect, done.stdout
-        return done.stdout
+        given = {"POSTGRES_PASSWORD": self.password, **environment}
+        words = [*arguments, f"howdah.postgresql.{playbook}"]
+        return run_playbook(self._folder, self.inventory(), words, given, expect)
 
     def module(self, name: str, host: str, **options: Any) -> str:
         """Run one module on a host; what it printed."""
@@ -246,7 +263,7 @@ class Cluster:
         until(lambda: bool(self.run(leader, names).strip()) == bool(mode), "the server knows its standbys")
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Ports of 127.0.0.1 that nobody uses now."""
     probes = [socket.socket() for _turn in range(count)]
     try:
