@@ -52,6 +52,13 @@ options:
     type: list
     elements: str
     default: []
+  reloaded:
+    description:
+      - Names of members that were just told to read their own settings anew. They do so before the next round, and
+        only then tell what waits for a restart; so two rounds of each are waited for.
+    type: list
+    elements: str
+    default: []
   watched:
     description: Names of further containers on this engine; waiting ends when one of them does.
     type: list
@@ -128,6 +135,7 @@ _OPTIONS: dict[str, Any] = {
     "exact_parameters": {"type": "bool", "default": False},
     "members": {"type": "list", "elements": "str"},
     "leaving": {"type": "list", "elements": "str", "default": []},
+    "reloaded": {"type": "list", "elements": "str", "default": []},
     "watched": {"type": "list", "elements": "str", "default": []},
     "timeout": {"type": "float", "default": 60},
 }
@@ -171,6 +179,28 @@ def _verify(patroni: rest.Rest, config: Mapping[str, Any], patience: float, dead
         time.sleep(min(_PAUSE, max(0.01, deadline.check("waiting for the settings to be in force"))))
 
 
+def _await_rounds(patroni: rest.Rest, names: Sequence[str], patience: float, deadline: Deadline) -> None:
+    """Wait until these members have read their settings, and told what waits for a restart.
+
+    Patroni does not tell that it has read them. It does so before a round, and looks into the DCS in each: the second
+    look from now on is of a round that began after the signal.
+
+    :param patience: seconds after which a member that does not tell is let be.
+    """
+    until = deadline.elapsed() + patience
+    looks: dict[str, set[int]] = {name: set() for name in names}
+    while deadline.elapsed() < until:
+        cluster = patroni.cluster()
+        for name in looks:
+            member = cluster.member(name)
+            _status, told = patroni.ask("GET", "/patroni", member.rest) if member else (0, None)
+            if isinstance(told, dict) and "dcs_last_seen" in told:
+                looks[name].add(told["dcs_last_seen"])
+        if all(len(seen) > 2 for seen in looks.values()):
+            return
+        time.sleep(min(_PAUSE, max(0.01, deadline.check("waiting for members to read their settings"))))
+
+
 def _refuse_undeclared(patroni: rest.Rest, declared: Sequence[str], deadline: Deadline) -> None:
     until = deadline.elapsed() + _LEASE_SECONDS
     while True:
@@ -207,13 +237,16 @@ def main() -> None:
                 return
             _refuse_undeclared(patroni, [*params["members"], *params["leaving"]], deadline)
         have = patroni.config()
+        round_seconds = float({**have, **config}.get("loop_wait") or 10)
+        if params["reloaded"] and not module.check_mode:
+            _await_rounds(patroni, params["reloaded"], 2 * round_seconds + _MARGIN_SECONDS, deadline)
         changes = dynamic.patch(config, have, params["exact_parameters"])
         report.plan(dynamic.plan(changes, have))
         patience = 0.0
         if changes and not module.check_mode:
             leader = patroni.cluster().need_leader()
             patroni.must("PATCH", "/config", leader.rest, changes, 10, "change the configuration")
-            patience = float({**have, **config}.get("loop_wait") or 10) + _MARGIN_SECONDS
+            patience = round_seconds + _MARGIN_SECONDS
         if changes and module.check_mode:
             cluster = patroni.cluster()
         else:

@@ -3,11 +3,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runs all benches one after another, keeps what they measured, and draws it.
 
-    source bin/lib.sh; howdah_setup test; python tests/bench/all.py [--least] [--only NAME …] [--folder FOLDER]
+    source bin/lib.sh; howdah_setup test; python tests/bench/all.py [--least | --plots] [--only NAME …]
 
-Writes figures.json, figures.md and the plots into FOLDER (docs/); those of benches that are not run stay as they are.
-`--least` is the smallest setting of each, to see that they work. It needs an engine with the images, and a quiet
-machine: the load average stands beside each figure. The exit code is 1 when a bench has missed a limit.
+Writes figures.json, figures.md and the plots into docs/, or the folder of `--folder`; those of benches that are not run
+stay as they are. `--least` is the smallest setting of each, to see that they work; `--plots` measures nothing, and
+draws anew, that of docs/faults.md included. It needs an engine with the images, and a quiet machine: the load average
+stands beside each figure. The exit code is 1 when a bench has missed a limit.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, Mapping
+from typing import Any, Sequence
 
 import docker
 
@@ -88,16 +89,16 @@ def run(name: str, least: bool) -> tuple[dict[str, Any], bool]:
     return {"arguments": list(arguments), "load": load, "data": data}, done.returncode == 1
 
 
-def draw(name: str, data: Mapping[str, Any], folder: Path) -> None:
-    """The plot of a bench."""
+def draw(name: str, bars: Sequence[figures.Bar], folder: Path) -> None:
+    """The plot of a bench, or of the faults: ours in another colour than what they are compared with."""
     programs = side.environment("plots", side.pins(ROOT / "bin/requirements/plots.txt"))
     file = folder / figures.picture(name)
     file.parent.mkdir(parents=True, exist_ok=True)
-    bars = [
-        {"what": one.what, "seconds": one.seconds, "ours": one.beside is not None or name == "cluster"}
-        for one in figures.BENCHES[name].read(data)
+    compared = any(bar.beside is not None for bar in bars) and name != "cluster"
+    drawn = [
+        {"what": bar.what, "seconds": bar.seconds, "ours": bar.beside is not None or not compared} for bar in bars
     ]
-    given = json.dumps({"bars": bars, "file": str(file)})
+    given = json.dumps({"bars": drawn, "file": str(file)})
     subprocess.run([str(programs / "python"), "-c", DRAW], input=given, text=True, timeout=120, check=True)
 
 
@@ -107,10 +108,16 @@ def main() -> int:
     parser.add_argument("--least", action="store_true", help="the smallest setting of each")
     parser.add_argument("--only", nargs="+", choices=list(figures.BENCHES), default=list(figures.BENCHES))
     parser.add_argument("--folder", type=Path, default=ROOT / "docs")
+    parser.add_argument("--plots", action="store_true", help="measure nothing, draw what was measured before")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     file = options.folder / "figures.json"
     kept = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {"benches": {}}
+    draw("faults", figures.gaps(figures.FAULTS.read_text(encoding="utf-8")), options.folder)
+    if options.plots:
+        for name, measured in kept["benches"].items():
+            draw(name, list(figures.BENCHES[name].read(measured["data"])), options.folder)
+        return 0
     missed = []
     for name in options.only:
         print(f"--- {name} ---", flush=True)
@@ -118,7 +125,7 @@ def main() -> int:
         missed += [name] if bad else []
         kept |= {"date": time.strftime("%Y-%m-%d", time.gmtime()), "machine": machine()}
         kept["benches"] = {one: kept["benches"][one] for one in figures.BENCHES if one in kept["benches"]}
-        draw(name, kept["benches"][name]["data"], options.folder)
+        draw(name, list(figures.BENCHES[name].read(kept["benches"][name]["data"])), options.folder)
         # After each: what was measured is not lost when a later one fails.
         file.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
         (options.folder / "figures.md").write_text(figures.page(kept), encoding="utf-8")

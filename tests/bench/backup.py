@@ -121,7 +121,7 @@ def main() -> int:
     for name, value in figures.items():
         print(f"{name:28} {value:8.2f}")
     if options.json:
-        Path(options.json).write_text(json.dumps(figures, indent=2), encoding="utf-8")
+        Path(options.json).write_text(json.dumps({**figures, "limit": LIMIT}, indent=2), encoding="utf-8")
     ratios = max(figures["backup ratio"], figures["restore ratio"])
     return int(ratios > LIMIT or figures["role again (s)"] > ROLE_LIMIT)
 

@@ -9,6 +9,7 @@ python tests/tools/figures.py writes the page anew from docs/figures.json; the p
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any, Callable, Iterator, Mapping, NamedTuple
 
@@ -86,6 +87,15 @@ def cluster(data: Mapping[str, Any]) -> Iterator[Bar]:
         yield Bar(f"{size['nodes']} nodes: second run, nothing to do", size["second"], *beside)
 
 
+def backup(data: Mapping[str, Any]) -> Iterator[Bar]:
+    """The bench of backups and restores."""
+    for what in ("backup", "restore"):
+        bare = data[f"{what} bare (s)"]
+        yield Bar(f"{what} of {data['cluster (GB)']:.1f} GB: pgbackrest itself", bare)
+        yield Bar(f"{what} of {data['cluster (GB)']:.1f} GB: the module", data[f"{what} ours (s)"], bare, data["limit"])
+    yield Bar("second run of the role, its check included", data["role again (s)"])
+
+
 class Bench(NamedTuple):
     """A bench: what it measures, the sentence above its table, its reader, and its arguments by size."""
 
@@ -125,7 +135,23 @@ BENCHES = {
         ("3", "3", "12"),
         ("1", "1"),
     ),
+    "backup": Bench(
+        "Backups and restores",
+        "A full backup, and a restore into an empty volume with recovery; the fastest of the rounds, which take turns.",
+        backup,
+        ("--gigabytes", "5", "--rounds", "2"),
+        ("--gigabytes", "0.1", "--rounds", "1"),
+    ),
 }
+
+
+FAULTS = ROOT / "docs/faults.md"
+_FAULT = re.compile(r"^\| (.+?) \| synchronous \| \d+ \| ([\d.]+) s \|", re.MULTILINE)
+
+
+def gaps(page: str) -> list[Bar]:
+    """How long nothing is acknowledged when something fails: the medians of docs/faults.md, of the default mode."""
+    return [Bar(what.replace("`", ""), float(seconds)) for what, seconds in _FAULT.findall(page)]
 
 
 def picture(name: str) -> str:

@@ -51,6 +51,22 @@ def test_a_setting_that_needs_a_restart_comes_into_force_one_member_after_anothe
     assert site.identity() == after
 
 
+def test_a_setting_of_the_nodes_own_is_in_force_after_one_run(site: Site) -> None:
+    """Patroni reads them a round later; what waits for a restart then would be left to the next run."""
+    before = site.identity()
+    own = given(patroni_node_config={"postgresql": {"parameters": {"wal_buffers": "2MB"}}})
+    site.play("deploy", *own)
+    after = site.identity()
+    for node in NODES:
+        assert site.ask(node, "SHOW wal_buffers") == "2MB"
+        assert after[node]["id"] == before[node]["id"]
+    assert changed(site.play("deploy", *own)) == 0
+    assert site.identity() == after
+    site.play("deploy")
+    assert changed(site.play("deploy")) == 0
+    assert [site.ask(node, "SHOW wal_buffers") for node in NODES] != ["2MB"] * len(NODES)
+
+
 def test_what_somebody_has_changed_by_hand_is_told_and_taken_back(site: Site) -> None:
     leader, before = site.leader(), site.identity()
     settings = given(patroni_settings={"work_mem": "5MB"})

@@ -57,7 +57,10 @@ class Noticing:
         members = [("pg1", "leader", "running"), ("pg2", "replica", "streaming")]
         waits = {"pending_restart": True, "pending_restart_reason": reason}
         pending = [waits if self.looks > at else {} for at in (0, 2)]
-        told = [{"name": name, "role": role, "state": state} for name, role, state in members]
+        told = [
+            {"name": name, "role": role, "state": state, "api_url": f"https://{name}:8008/patroni"}
+            for name, role, state in members
+        ]
         return parse({"scope": "c", "members": [{**one, **more} for one, more in zip(told, pending)]})
 
     def command(self, _place: str, _message: Any) -> dict[str, Any]:
@@ -72,3 +75,33 @@ def test_a_setting_is_taken_when_all_members_have_noticed(monkeypatch: pytest.Mo
     # Somebody who never does is not waited for for ever.
     seen = patroni_config._verify(Noticing(), config, 0.0, Deadline(60))  # type: ignore[arg-type]
     assert [member.pending_restart for member in seen.members] == [True, False]
+
+
+class Rounds(Noticing):
+    """Members whose rounds go on by one second, every look or not at all."""
+
+    def __init__(self, stuck: set[str]) -> None:
+        super().__init__()
+        self.stuck = stuck
+        self.asked: list[str] = []
+
+    def ask(self, _method: str, path: str, host: str) -> tuple[int, Any]:
+        assert path == "/patroni"
+        self.asked.append(host)
+        # While a member starts its server, it answers so.
+        return 503, {"dcs_last_seen": 100 if host in self.stuck else 100 + len(self.asked)}
+
+
+def test_two_rounds_of_each_member_are_awaited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One may have been under way when the member was told to read its settings."""
+    monkeypatch.setattr(patroni_config, "_PAUSE", 0.0)
+    patroni = Rounds(set())
+    patroni_config._await_rounds(patroni, ["pg1", "pg2"], 30.0, Deadline(60))  # type: ignore[arg-type]
+    assert patroni.asked == ["pg1:8008", "pg2:8008"] * 3
+
+
+def test_a_member_without_rounds_is_let_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patroni_config, "_PAUSE", 0.01)
+    patroni = Rounds({"pg2:8008"})
+    patroni_config._await_rounds(patroni, ["pg1", "pg2", "gone"], 0.2, Deadline(60))  # type: ignore[arg-type]
+    assert len(patroni.asked) > 6

@@ -51,3 +51,12 @@ def test_the_page_is_that_of_its_data() -> None:
 def test_every_bench_can_write_its_figures(name: str) -> None:
     text = (figures.ROOT / f"tests/bench/{name}.py").read_text(encoding="utf-8")
     assert '"--json"' in text
+
+
+def test_the_gaps_of_all_faults_are_drawn() -> None:
+    page = figures.FAULTS.read_text(encoding="utf-8")
+    bars = figures.gaps(page)
+    assert len(bars) == page.split("<!-- /faults -->")[0].count("| synchronous |") > 5
+    assert all(bar.seconds > 0 for bar in bars)
+    assert f"({figures.picture('faults')})" in page
+    assert (figures.PAGE.parent / figures.picture("faults")).is_file(), "run tests/bench/all.py --plots"
