@@ -66,6 +66,11 @@ repositories:
   returned: success
   type: list
   elements: dict
+without_backup:
+  description: Numbers of the repositories that have no full backup, or only one with wrong checksums.
+  returned: success
+  type: list
+  elements: int
 error:
   description: Name of the kind of failure, for example V(repository_unusable), V(stanza_mismatch).
   returned: failure
@@ -76,13 +81,14 @@ code:
   type: int
 """
 
+import time
 from typing import Any, Mapping
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.plan import Action, Plan
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker import client
-from ansible_collections.howdah.postgresql.plugins.module_utils._pgbackrest import repository
+from ansible_collections.howdah.postgresql.plugins.module_utils._pgbackrest import info, repository
 from ansible_collections.howdah.postgresql.plugins.module_utils._shell import Report, run
 
 _OPTIONS: dict[str, Any] = {
@@ -111,7 +117,12 @@ def main() -> None:
             if params["verify"]:
                 pgbackrest.must(["check"], "checking that the log arrives")
                 verified = True
-        report.add(stanza=stanza.name, verified=verified, repositories=[dict(one) for one in stanza.repositories])
+        report.add(
+            stanza=stanza.name,
+            verified=verified,
+            repositories=[dict(one) for one in stanza.repositories],
+            without_backup=info.without_backup(stanza, time.time()),
+        )
 
     run(module, body)
 

@@ -116,7 +116,9 @@ archiver:
       description: Position that the server has written to; a standby's is what it has replayed.
       type: str
     last_archived:
-      description: The last segment that was archived. V(null) if none was since statistics began.
+      description: >-
+        The last file that was archived, a segment or what belongs to a backup or timeline. V(null) if none was since
+        statistics began.
       type: str
     last_archived_time:
       description: When that was, ISO 8601.
@@ -131,7 +133,9 @@ archiver:
       description: Whether the last attempt failed.
       type: bool
     waiting_bytes:
-      description: Bytes of log that are not archived yet - what would be lost with the server. V(null) when unknown.
+      description: >-
+        Bytes of log that are not archived yet - what would be lost with the server. V(null) where nothing is archived,
+        and for a login that may not see it (C(pg_monitor) may).
       type: int
 login_role:
   description: The role that the login was made as.

@@ -27,6 +27,7 @@ from typing import Any, Callable
 
 import docker
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "integration"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "integration/backup"))
 
 from backup_site import Site  # only now found

@@ -10,6 +10,7 @@ This module util is PRIVATE to the collection: it may change without notice.
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any, Mapping, Sequence
@@ -232,6 +233,12 @@ def fresh(stanza: Stanza, kind: str, max_age: float, now: float, repository: int
         and repository in (None, one.repository)
     ]
     return good[-1] if good else None
+
+
+def without_backup(stanza: Stanza, now: float) -> list[int]:
+    """Numbers of the repositories that have no full backup, of whatever age. Pure."""
+    numbers = [one["number"] for one in stanza.repositories]
+    return [number for number in numbers if fresh(stanza, "full", math.inf, now, number) is None]
 
 
 def choose(stanza: Stanza, wish: Wish) -> Backup:

@@ -14,17 +14,20 @@ from .connect import connect
 from .role import begin_reading
 from .target import Target
 
-# What waits: from the end of the last archived segment (of this timeline) to the end of the log.
 _ARCHIVER = """
-SELECT current_setting('archive_mode'), lsn::text, last_archived_wal, last_archived_time, last_failed_wal,
-       last_failed_time, coalesce(last_failed_time > coalesce(last_archived_time, '-infinity'), false),
-       CASE WHEN last_archived_wal ~ '^[0-9A-F]{24}$' AND NOT recovery THEN greatest(0, lsn - '0/0'::pg_lsn
-            - (('x' || substr(last_archived_wal, 9, 8))::bit(32)::bigint * 4294967296
-               + (('x' || substr(last_archived_wal, 17, 8))::bit(32)::bigint + 1) * segment)) END
-  FROM pg_catalog.pg_stat_archiver,
-       (SELECT pg_is_in_recovery() AS recovery,
-               CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END AS lsn,
-               (SELECT setting::bigint FROM pg_catalog.pg_settings WHERE name = 'wal_segment_size') AS segment) AS here
+SELECT current_setting('archive_mode'),
+       CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END::text,
+       last_archived_wal, last_archived_time, last_failed_wal, last_failed_time,
+       coalesce(last_failed_time > coalesce(last_archived_time, '-infinity'), false),
+       NOT pg_is_in_recovery() AND has_function_privilege('pg_catalog.pg_ls_archive_statusdir()', 'EXECUTE')
+  FROM pg_catalog.pg_stat_archiver
+"""
+# What waits: whole segments, and what there is of the present one. The name of what was archived last does not tell:
+# after a backup it is that of the backup's own file, older than what follows it.
+_WAITING = """
+SELECT (segment * (SELECT count(*) FROM pg_catalog.pg_ls_archive_statusdir() WHERE name ~ '^[0-9A-F]{24}[.]ready$')
+        + mod(pg_current_wal_lsn() - '0/0', segment))::bigint
+  FROM (SELECT setting::bigint AS segment FROM pg_catalog.pg_settings WHERE name = 'wal_segment_size') AS here
 """
 
 
@@ -56,6 +59,9 @@ def server_info(target: Target, settings: Sequence[str], deadline: Deadline) -> 
             "looking at the server",
         )[0]
         archiver = session.query(_ARCHIVER, (), deadline, "looking at the archiver")[0]
+        waiting = None
+        if archiver[0] != "off" and archiver[7]:
+            waiting = int(session.query(_WAITING, (), deadline, "looking at what waits to be archived")[0][0])
         databases = session.query(
             "SELECT datname, CASE WHEN has_database_privilege(oid, 'CONNECT') THEN pg_database_size(oid) END"
             " FROM pg_catalog.pg_database WHERE datallowconn ORDER BY datname",
@@ -82,7 +88,7 @@ def server_info(target: Target, settings: Sequence[str], deadline: Deadline) -> 
             "last_failed": archiver[4],
             "last_failed_time": archiver[5] and archiver[5].isoformat(),
             "failing": archiver[6],
-            "waiting_bytes": None if archiver[7] is None else int(archiver[7]),
+            "waiting_bytes": waiting,
         },
         "databases": [{"name": name, "size_bytes": size} for name, size in databases],
         "login_role": user,

@@ -17,6 +17,7 @@ from typing import Any, Callable
 
 import docker
 import psycopg2
+import wal_archive
 import yaml
 
 PLAYBOOK_TIMEOUT = 600  # seconds; several of these run on two cores
@@ -159,10 +160,24 @@ class Site:
         """What a container has printed."""
         return self.client.logs(container).decode(errors="replace")  # type: ignore[no-any-return]
 
-    def wait_archived(self, segment: str, patience: float = 60) -> None:
-        """Wait until a segment of the log has been archived."""
-        query = "SELECT last_archived_wal FROM pg_stat_archiver"
-        until(lambda: self.sql(query) >= segment, f"segment {segment} is archived", patience)
+    def wait_archived(self, segment: str, patience: float = wal_archive.PATIENCE) -> None:
+        """Wait until a segment of the log has been archived; a failure tells what the archiver was at."""
+        query = wal_archive.question(segment)
+        try:
+            until(lambda: self.sql(query) == "t", f"segment {segment} is archived", patience)
+        except AssertionError as error:
+            raise AssertionError("\n".join([str(error), *map(self._archiving, self.nodes)])) from error
+
+    def _archiving(self, node: str) -> str:
+        """How archiving is on a server, for whoever has to find out why it is not."""
+        words = ["psql", "-XAtq"]
+        for query in (
+            "SELECT row_to_json(a) FROM pg_stat_archiver a",
+            "SELECT pg_walfile_name(pg_current_wal_lsn()), now()",
+            "SELECT * FROM pg_ls_archive_statusdir() ORDER BY modification",
+        ):
+            words += ["-c", query]
+        return f"--- {node}\n{self.exec(node, *words, check=False)}"
 
     def remove(self) -> None:
         """Leave nothing in the engine."""

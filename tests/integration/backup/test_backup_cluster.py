@@ -251,3 +251,12 @@ def test_restores_in_place_between_two_transactions(cluster: Site) -> None:
         kept = cluster.exec(node, "find", "/var/lib/postgresql/data", "-maxdepth", "2", "-path", "*/.howdah-*")
         assert not re.search(r"\.howdah-(restoring|kept/.)", kept), kept
     assert "changed=0" in " ".join(cluster.run("deploy").split())
+
+
+def test_destroy_leaves_only_the_backups(cluster: Site) -> None:
+    """The last one: the cluster is gone afterwards."""
+    cluster.run("destroy", "-e", f"destroy_data={PREFIX}")
+    left = {one["Name"] for one in cluster.client.volumes(filters={"name": f"{PREFIX}-"})["Volumes"] or ()}
+    assert left == {f"{cluster.repository}-repository", f"{cluster.repository}-etc"}
+    cluster.run("destroy", "-e", f"destroy_backups={PREFIX}")
+    assert not cluster.client.volumes(filters={"name": f"{PREFIX}-"})["Volumes"]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Iterator
 
 import docker
 import pytest
+import wal_archive
 from backup_site import until
 
 if TYPE_CHECKING:
@@ -142,6 +143,15 @@ def test_row_interrupted_backup(whole: Site, docker_client: docker.APIClient) ->
     whole.run("restore_drill")
 
 
+def test_row_a_backup_takes_too_long(whole: Site) -> None:
+    before = whole.labels()
+    output = whole.run("backup", "-e", "backup_type=full", code=2, backup_backup_timeout=6)
+    assert code_of(output) == 1002
+    assert whole.labels() == before
+    assert not whole.info()["status"]["lock"]["backup"]["held"]
+    whole.run("backup")
+
+
 def test_row_interrupted_restore(whole: Site, docker_client: docker.APIClient) -> None:
     whole.sql("CREATE TABLE IF NOT EXISTS kept (n int); INSERT INTO kept VALUES (1)")
     whole.wait_archived(whole.sql("SELECT pg_walfile_name(pg_switch_wal())"))
@@ -183,7 +193,7 @@ def test_row_full_disk_of_the_repository(whole: Site, docker_client: docker.APIC
     output = whole.run("backup", code=2, backup_volume=SMALL)
     assert code_of(output) == 1705
     until(lambda: "No space left on device" in whole.logs(NODE), "the server's log names the cause", 30)
-    assert whole.sql("SELECT archived_count < 0 OR last_archived_wal < '" + segment + "' FROM pg_stat_archiver") == "t"
+    assert whole.sql(wal_archive.question(segment)) == "f"
     assert "the log is not archived since" in whole.problem(backup_volume=SMALL)
     in_repository("rm", filler)
     whole.wait_archived(segment)  # what waited on the server is archived now

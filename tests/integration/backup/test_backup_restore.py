@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Callable
 
 import docker
 import pytest
+from backup_site import until
 
 if TYPE_CHECKING:
     from backup_site import Site
@@ -41,8 +42,11 @@ def report(output: str) -> dict[str, Any]:
 def test_deploying_again_changes_nothing(site: Site) -> None:
     assert [one["type"] for one in site.info()["backup"]] == ["full"], "the first backup was made at once"
     assert site.info()["cipher"] == "aes-256-cbc"
+    checked = site.logs(NODE).count("pgBackRest Archive Check")
     assert changes(site.run("deploy")) == []
+    until(lambda: site.logs(NODE).count("pgBackRest Archive Check") == checked + 1, "the log was seen to arrive")
     assert changes(site.run("deploy", "--check", "--diff")) == []
+    assert site.logs(NODE).count("pgBackRest Archive Check") == checked + 1, "check mode writes no log"
 
 
 def test_no_backup_is_made_while_there_is_a_young_one(site: Site) -> None:
@@ -52,6 +56,27 @@ def test_no_backup_is_made_while_there_is_a_young_one(site: Site) -> None:
     assert [one["label"] for one in site.info()["backup"]] == before
     assert changes(site.run("backup")) != []
     assert [one["type"] for one in site.info()["backup"]] == ["full", "incr"]
+
+
+def test_what_waits_is_counted_after_a_backup_as_well(site: Site) -> None:
+    # What was archived last is the backup's own file then, which is named after a segment of before.
+    site.run("backup")
+    last = "SELECT last_archived_wal FROM pg_stat_archiver"
+    until(lambda: site.sql(last).endswith(".backup"), "the backup's own file is archived")
+    site.sql("ALTER SYSTEM SET archive_command = '/bin/false'")
+    site.sql("SELECT pg_reload_conf()")
+    for _turn in range(3):
+        site.sql("CREATE TABLE IF NOT EXISTS waits (n int); INSERT INTO waits VALUES (1)")
+        segment = site.sql("SELECT pg_walfile_name(pg_switch_wal())")
+    health = ["/opt/container/bin/health", "archive"]
+    until(lambda: "48 MiB of the log wait" in site.exec(NODE, *health, check=False), "the health check counts them")
+    told = report(site.run("status", "-e", "output=json"))["backups"][0]
+    assert 48 <= told["waiting MiB"] < 64
+    assert "the log is not archived since" in told["problem"]
+    site.sql("ALTER SYSTEM RESET archive_command")
+    site.sql("SELECT pg_reload_conf()")
+    site.wait_archived(segment)
+    until(lambda: "the log is archived, 0 MiB" in site.exec(NODE, *health, check=False), "nothing waits any more")
 
 
 def test_restores_exactly_between_two_transactions(site: Site, docker_client: docker.APIClient) -> None:
@@ -146,8 +171,14 @@ def test_restores_to_each_kind_of_target(site: Site, kind: str) -> None:
     site.sql(f"INSERT INTO {table} VALUES (2)")
     site.wait_archived(site.sql("SELECT pg_walfile_name(pg_switch_wal())"))
     wish = ["-e", f"restore_type={kind}", "-e", json.dumps({"restore_target": target})]
+    if kind == "xid":
+        # Whoever has no room for both agrees to the loss of the present data.
+        wish += ["-e", f"restore_discard={CLUSTER}"]
+        told = site.run("restore", "--check", *wish)
+        assert "remove the data folder of volume howdah-backup-pg-data: as agreed" in " ".join(told.split())
     site.run("restore", *wish, "-e", f"restore_cluster={CLUSTER}")
     assert site.sql(f"SELECT string_agg(n::text, ',') FROM {table}") == "1"
+    assert [one["type"] for one in site.info()["backup"]].count("full") == 2, "no more are kept than declared"
 
 
 @pytest.mark.full
@@ -164,3 +195,19 @@ def test_five_moments_between_transactions_are_met_exactly(site: Site) -> None:
         question = {"name": target, "sql": f"SELECT max(n) = {number} AND count(*) = {number + 1} FROM moments"}
         wish = ["-e", "drill_type=time", "-e", json.dumps({"drill_target": target})]
         site.run("restore_drill", *wish, drill_assertions=[question], drill_amcheck=False, drill_checksums=False)
+
+
+def test_destroy_removes_what_was_typed_and_nothing_else(site: Site, docker_client: docker.APIClient) -> None:
+    """The last one: the site is gone afterwards."""
+    repository = {f"{REPOSITORY}-repository", f"{REPOSITORY}-etc"}
+    every = {f"{NODE}-data", f"{NODE}-etc", *repository}
+    # A repository is no server, whatever is typed.
+    site.run("destroy", "-e", f"target={REPOSITORY}", "-e", f"destroy_data={REPOSITORY}")
+    assert volumes(docker_client) == every
+    assert [one["Names"] for one in docker_client.containers(filters={"name": "^/howdah-backup-"})] == [[f"/{NODE}"]]
+    told = " ".join(site.run("destroy", "-e", f"destroy_data={NODE}").split())
+    assert volumes(docker_client) == repository, "the backups stay"
+    assert f"To remove them too, type the name: -e destroy_backups={CLUSTER}" in told
+    assert docker_client.containers(all=True, filters={"name": "^/howdah-backup-"}) == []
+    site.run("destroy", "-e", f"destroy_backups={CLUSTER}")
+    assert volumes(docker_client) == set()

@@ -12,6 +12,7 @@ from typing import Any, Iterator
 
 import docker
 import pytest
+import wal_archive
 from fault_cluster import until
 from machine_bed import Bed
 from spread_cluster import NAME, Spread
@@ -45,7 +46,7 @@ class BackedUp(Spread):
     def archive(self) -> str:
         """Have what was written until now archived."""
         segment = self.sql("SELECT pg_walfile_name(pg_switch_wal())")
-        until(lambda: self.sql("SELECT last_archived_wal FROM pg_stat_archiver") >= segment, "it is archived", 90)
+        until(lambda: self.sql(wal_archive.question(segment)) == "t", "it is archived", wal_archive.PATIENCE)
         return segment
 
     def problem(self) -> str:

@@ -121,6 +121,11 @@ def test_each_repository_needs_its_own() -> None:
         backup.due(both, "full", DAY, [3], NOW)
 
 
+def test_repositories_without_a_full_backup() -> None:
+    assert info.without_backup(stanza(one("A", "full", 900, repo=1), repos=2), NOW) == [2]
+    assert info.without_backup(stanza(one("A", "full", 1, error=True)), NOW) == [1]
+
+
 def test_without_stanza_there_is_no_backup() -> None:
     with pytest.raises(NoBackup, match="does not exist"):
         backup.due(stanza(code=info.NO_PATH), "full", None, None, NOW)

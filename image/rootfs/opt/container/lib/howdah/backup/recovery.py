@@ -142,9 +142,10 @@ class Recovery:
             "hba_file": f"{private}/pg_hba.conf",
             "ident_file": f"{private}/pg_ident.conf",
             # Kept until the cluster's own server archives it: another timeline in the archive would mislead the others
-            # if this restore were given up.
+            # if this restore were given up. A command that fails would be tried three times, a second apart, when the
+            # server stops; without one the log waits.
             "archive_mode": "off" if self._request.get("throw_away") else "on",
-            "archive_command": "/bin/false",
+            "archive_command": "",
             "logging_collector": "off",
             "log_destination": "stderr",
             "log_line_prefix": "",

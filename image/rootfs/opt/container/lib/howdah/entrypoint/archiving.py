@@ -10,15 +10,14 @@ _CONF = "/etc/howdah/pgbackrest.conf"
 _QUEUE = re.compile(r"^archive-push-queue-max=(\d+) *([kmgtp]?)(?:i?b)?$", re.IGNORECASE | re.MULTILINE)
 # Of what may wait before pgBackRest drops it: whoever is told must have time to act.
 _QUEUE_SHARE = 0.5
-# Whether the last attempt failed, and how many bytes wait; nothing where this server does not archive.
+# Whether the last attempt failed, and how many bytes wait; nothing where this server does not archive. The name of what
+# was archived last does not tell: after a backup it is that of the backup's own file, older than what follows it.
 QUESTION = (
     "SELECT CASE WHEN NOT pg_is_in_recovery() AND current_setting('archive_mode') <> 'off' THEN"
     " coalesce(last_failed_time > coalesce(last_archived_time, '-infinity'), false)::int || ' ' ||"
-    " CASE WHEN last_archived_wal ~ '^[0-9A-F]{24}$' THEN greatest(0, pg_current_wal_lsn() - '0/0'::pg_lsn"
-    " - (('x' || substr(last_archived_wal, 9, 8))::bit(32)::bigint * 4294967296"
-    " + (('x' || substr(last_archived_wal, 17, 8))::bit(32)::bigint + 1)"
-    " * (SELECT setting::bigint FROM pg_settings WHERE name = 'wal_segment_size')))::bigint ELSE 0 END END"
-    " FROM pg_stat_archiver"
+    " (segment * (SELECT count(*) FROM pg_ls_archive_statusdir() WHERE name ~ '^[0-9A-F]{24}[.]ready$')"
+    " + mod(pg_current_wal_lsn() - '0/0', segment))::bigint END"
+    " FROM pg_stat_archiver, (SELECT setting::bigint AS segment FROM pg_settings WHERE name = 'wal_segment_size') AS s"
 )
 
 
