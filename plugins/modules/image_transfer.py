@@ -55,6 +55,11 @@ options:
       - Counts in check mode only, where the image is then taken for another one than was delivered before.
     type: bool
     default: false
+  fingerprint:
+    description:
+      - What the task with O(state=saved) or O(state=pushed) has returned as RV(fingerprint).
+      - Counts in check mode only, where the image is compared with it, as it may not have been offered yet.
+    type: str
   prepared:
     description:
       - What the action plugin has found out and prepared for the module. It cannot be set.
@@ -78,12 +83,14 @@ EXAMPLES = r"""
     state: saved
     path: ~/.cache/application.tar
   delegate_to: builder
+  register: offered
 
 - name: Bring it to all others
   howdah.postgresql.image_transfer:
     name: example/application:1.4
     state: loaded
     path: ~/.cache/application.tar
+    fingerprint: "{{ offered.fingerprint }}"
 """
 
 RETURN = r"""
@@ -96,6 +103,10 @@ actions:
 image_id:
   description: The ID of the engine's image. In check mode, the one before.
   returned: if there is one
+  type: str
+fingerprint:
+  description: By what engines know the image again.
+  returned: with O(state=saved) and O(state=pushed), unless O(image_pending) counts
   type: str
 size:
   description: The size of the archive in bytes.
@@ -135,6 +146,8 @@ class _Transfer:
         self.prepared: Mapping[str, Any] = params["prepared"] or {}
         self.recorded = image_transfer.recorded_of(params["prepared"])
         self.pending = params["image_pending"] and check_mode
+        # In check mode nobody has offered it yet: it is told what would be.
+        self.foreseen = (_PENDING if self.pending else params["fingerprint"] or "") if check_mode else ""
         self.deadline = deadline
         self.report = report
         self.check_mode = check_mode
@@ -145,15 +158,16 @@ class _Transfer:
             self.report.plan(image_transfer.plan("save", self.name, self.fingerprint_saved(), _PENDING))
             return
         image = image_transfer.here(self.client, self.deadline, self.name)
-        self.report.add(image_id=image["Id"])
-        plan = image_transfer.plan("save", self.name, self.fingerprint_saved(), image_transfer.fingerprint(image))
+        fingerprint = image_transfer.fingerprint(image)
+        self.report.add(image_id=image["Id"], fingerprint=fingerprint)
+        plan = image_transfer.plan("save", self.name, self.fingerprint_saved(), fingerprint)
         self.report.plan(plan)
         if plan.changed and not self.check_mode:
             made = image_transfer.save(self.client, self.deadline, self.name, image, self.prepared["archive"])
             self.report.add(recorded=made.as_dict(), size=made.size)
 
     def loaded(self) -> None:
-        wanted = _PENDING if self.pending else self.fingerprint_saved()
+        wanted = self.foreseen or self.fingerprint_saved()
         if not wanted:
             raise InvalidInput("There is no archive of the image on the controller: save it first (state=saved).")
         image = image_store.inspect(self.client, self.deadline, self.name)
@@ -178,6 +192,7 @@ class _Transfer:
             self.report.plan(image_transfer.plan("push", self.name, there, _PENDING))
             return
         image = image_transfer.here(self.client, self.deadline, self.name)
+        self.report.add(fingerprint=image_transfer.fingerprint(image))
         ours = image_transfer.local_digest(image, self.name)
         plan = image_transfer.plan("push", self.name, there, ours or image["Id"])
         self.report.plan(plan)
@@ -186,11 +201,12 @@ class _Transfer:
         self.tell_id()
 
     def pulled(self) -> None:
-        there = _PENDING
-        if not self.pending:
-            there = image_transfer.registry_digest(self.client, self.deadline, self.name)
         image = image_store.inspect(self.client, self.deadline, self.name)
-        ours = image_transfer.local_digest(image, self.name) or (image["Id"] if image else "")
+        if self.foreseen:
+            ours, there = image_transfer.fingerprint(image) if image else "", self.foreseen
+        else:
+            there = image_transfer.registry_digest(self.client, self.deadline, self.name)
+            ours = image_transfer.local_digest(image, self.name) or (image["Id"] if image else "")
         plan = image_transfer.plan("pull", self.name, ours, there)
         self.report.plan(plan)
         if plan.changed and not self.check_mode:

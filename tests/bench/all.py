@@ -94,9 +94,9 @@ def draw(name: str, bars: Sequence[figures.Bar], folder: Path) -> None:
     programs = side.environment("plots", side.pins(ROOT / "bin/requirements/plots.txt"))
     file = folder / figures.picture(name)
     file.parent.mkdir(parents=True, exist_ok=True)
-    compared = any(bar.beside is not None for bar in bars) and name != "cluster"
+    compared = any(one.beside is not None for one in bars) and name != "cluster"
     drawn = [
-        {"what": bar.what, "seconds": bar.seconds, "ours": bar.beside is not None or not compared} for bar in bars
+        {"what": one.what, "seconds": one.seconds, "ours": one.beside is not None or not compared} for one in bars
     ]
     given = json.dumps({"bars": drawn, "file": str(file)})
     subprocess.run([str(programs / "python"), "-c", DRAW], input=given, text=True, timeout=120, check=True)

@@ -29,6 +29,7 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "state": {"type": "str", "choices": ["saved", "loaded", "pushed", "pulled"], "required": True},
     "path": {"type": "path"},
     "image_pending": {"type": "bool", "default": False},
+    "fingerprint": {"type": "str"},
     "timeout": {"type": "float", "default": 600},
     # Set by the action plugin, never by users: `recorded` (see Recorded) of the controller's archive, and `archive`,
     # its path on the target.

@@ -83,6 +83,20 @@ def test_check_mode_tells_what_follows_a_build_that_it_has_not_made(site: Site) 
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("ways", [("saved", "loaded"), ("saved", "pulled")], ids=["archive", "registry"])
+def test_check_mode_tells_what_follows_an_offer_that_it_has_not_made(site: Site, ways: tuple[str, str]) -> None:
+    """A first run on several machines, of which one has the image."""
+    site.run()
+    offer, take = ({**SAVE, "state": way, "check_mode": True} for way in ways)
+    offered = site.results(offer)[0]
+    assert offered["changed"] is True and not (site.folder / "cache").exists()
+    take["fingerprint"] = offered["fingerprint"]
+    assert site.results(take)[0]["changed"] is False
+    site.engine.remove_image(site.name)
+    verb = ways[1].removesuffix("ed")
+    assert site.results(take)[0]["actions"] == [f"{verb} {site.name}: it is not there"]
+
+
 def test_through_a_registry(site: Site, registry: Registry) -> None:
     name = registry.image.replace("base", "transfer")
     site.names.append(name)

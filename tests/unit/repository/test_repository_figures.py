@@ -57,6 +57,6 @@ def test_the_gaps_of_all_faults_are_drawn() -> None:
     page = figures.FAULTS.read_text(encoding="utf-8")
     bars = figures.gaps(page)
     assert len(bars) == page.split("<!-- /faults -->")[0].count("| synchronous |") > 5
-    assert all(bar.seconds > 0 for bar in bars)
+    assert all(one.seconds > 0 for one in bars)
     assert f"({figures.picture('faults')})" in page
     assert (figures.PAGE.parent / figures.picture("faults")).is_file(), "run tests/bench/all.py --plots"
