@@ -115,7 +115,7 @@ class Cluster:
         words = [*arguments, f"howdah.postgresql.{playbook}"]
         return run_playbook(self._folder, self.inventory(), words, given, expect)
 
-    def module(self, name: str, host: str, **options: Any) -> str:
+    def module(self, name: str, host: str, /, **options: Any) -> str:
         """Run one module on a host; what it printed."""
         program = str(Path(sys.executable).with_name("ansible"))
         inventory = str(self._folder / "inventory.yml")

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import re
 import secrets
+import time
 
 import pytest
 from fault_cluster import ETCD, NODES, PROXY, Cluster, until
+from fault_writer import Connection
 from operating_clients import clients, nothing_lost, refused
 from operating_looks import identities, recaps
 from operating_table import note
@@ -60,6 +62,44 @@ def test_passwords_are_rotated_without_anybody_noticing(cluster: Cluster) -> Non
         until(lambda port=port: refused(port, old), f"the old password is refused at port {port}")  # type: ignore[misc]
     last = cluster.play("rotate_password", *roles, **environment)
     assert recaps(last)["changed"] == 0
+
+
+@pytest.mark.full  # waits for the limit
+def test_a_rotation_that_was_broken_off_is_resumed(cluster: Cluster) -> None:
+    new = new_password()
+    replica = next(name for name in NODES if name != cluster.wait_whole())
+    cluster.client.pause(replica)
+    try:
+        broken = cluster.play("rotate_password", "-e", "rotate_timeout=6", expect=2, POSTGRES_PASSWORD=new)
+    finally:
+        cluster.client.unpause(replica)
+    assert f"postgres at {replica}:5432" in broken
+    cluster.password = new
+    cluster.wait_whole()
+    resumed = cluster.play("rotate_password")
+    assert recaps(resumed)["changed"] == 0 and f"{replica}:5432" in resumed
+
+
+# --- The proxy -----------------------------------------------------------------------------------
+
+
+def test_a_proxy_reads_its_configuration_anew_without_sending_anybody_astray(cluster: Cluster) -> None:
+    """A replica would refuse no login, but be cut off from its client as soon as the proxy has asked it."""
+    leader = cluster.wait_whole()
+    ask = "SELECT pg_is_in_recovery()::int"
+    with clients(cluster) as seen:
+        for _turn in range(5):
+            cluster.client.kill(PROXY, "SIGUSR2")
+            end = time.monotonic() + 1
+            while time.monotonic() < end:
+                connection = Connection(cluster.port, cluster.password)
+                assert connection.execute(ask) == [(0,)]
+                connection.close()
+    nothing_lost(seen)
+    assert seen.refused == [] and seen.broken == []
+    states = cluster.run(PROXY, ["cat", "/run/haproxy/servers"]).splitlines()[2:]
+    up = [line.split()[3] for line in states if line.split()[1] == "read-write" and line.split()[5] == "2"]
+    assert up == [leader]
 
 
 # --- Pause, restart, reinit ----------------------------------------------------------------------

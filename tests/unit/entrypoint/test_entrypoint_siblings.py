@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
 import subprocess
 import sys
 import time
@@ -85,3 +86,79 @@ def test_signals_are_passed_on() -> None:
         process.send_signal(12)
         assert "got it" in process.stdout.readline()
         assert process.wait(LIMIT) == 3
+
+
+# --- Before a worker starts ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def helper(tmp_path: Path) -> Path:
+    """One that tells its argument in a file beside it."""
+    program = tmp_path / "helper"
+    program.write_text(f'#!/bin/sh\necho "$1" >> {tmp_path}/told\n', encoding="utf-8")
+    program.chmod(0o755)
+    return program
+
+
+def test_a_helper_runs_before_the_program_and_before_another_worker(helper: Path) -> None:
+    told = helper.with_name("told")
+    script = f"trap 'cat {told}; exit 3' USR2; cat {told}; while :; do sleep 0.1; done"
+    command = [sys.executable, "-IS", PROGRAM, "haproxy", "--prepare", helper, "/bin/sh", "-c", script, "last"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert '"last"' in process.stdout.readline()
+        process.send_signal(12)
+        rest = process.stdout.read()
+        assert rest.count('"last"') == 2 and process.wait(LIMIT) == 3
+
+
+def test_a_helper_that_fails_is_named_and_keeps_nobody(helper: Path) -> None:
+    helper.write_text("#!/bin/sh\nexit 4\n", encoding="utf-8")
+    command = [sys.executable, "-IS", PROGRAM, "haproxy", "--prepare", helper, "/bin/echo", "started"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=True)
+    failed, started = (json.loads(line) for line in done.stdout.splitlines())
+    assert (failed["level"], failed["message"]) == ("WARN", f"{helper} failed: 4")
+    assert started["message"] == "started"
+
+
+_CONFIGURATION = """global
+    server-state-file /run/haproxy/servers
+defaults
+    default-server check
+listen read-write
+    bind :5432
+    # server of a comment
+    server n1 10.0.0.1:5432
+    server n2 n2:5432
+
+listen read-only
+    server n1 10.0.0.1:5432
+"""
+_ANSWER = """1
+# be_id be_name srv_id srv_name …
+2 read-write 1 n1 10.0.0.1 2 0 1 1 28 6 3 4 6 0 0 0 - 5432 - 0 8008 - - 0
+3 read-only 1 n1 10.0.0.1 0 0 1 1 27 9 2 0 6 0 0 0 - 5432 - 0 8008 - - 0
+3 read-only 2 gone 10.0.0.3 2 0 1 1 27 6 3 4 6 0 0 0 - 5432 - 0 8008 - - 0
+"""
+
+
+def _states(answer: str) -> list[tuple[str, str, str]]:
+    """Backend, server and state, of what is written for that answer of the worker before."""
+    servers = runpy.run_path(str(PROGRAM.with_name("haproxy-servers")))
+    version, header, *lines = servers["states"](_CONFIGURATION, answer).splitlines()
+    assert version == "1" and header.startswith("# be_id be_name")
+    words = [line.split() for line in lines]
+    assert {len(line) for line in words} == {len(header.split()) - 1}
+    assert {line[-7] for line in words} == {"5432"}, "HAProxy would use the state's port"
+    return [(line[1], line[3], line[5]) for line in words]
+
+
+def test_what_the_worker_knows_stays_and_others_are_down() -> None:
+    assert _states(_ANSWER) == [("read-write", "n1", "2"), ("read-write", "n2", "0"), ("read-only", "n1", "0")]
+
+
+@pytest.mark.parametrize(
+    "answer", ["", "2\n# of another version\n2 read-write 1 n1\n", "1\n# cut off\n2 read-write 1 n1 1"]
+)
+def test_without_a_worker_all_are_down(answer: str) -> None:
+    assert _states(answer) == [("read-write", "n1", "0"), ("read-write", "n2", "0"), ("read-only", "n1", "0")]
