@@ -59,6 +59,10 @@ class Formation:
         """Have Citus do something, see ``_postgres/citus_change.py``; what it returns."""
         return self._ask({"command": "citus_call", "what": what, "values": values, **self._where}, None)["returned"]
 
+    def check(self, steps: Sequence[str]) -> dict[str, Any]:
+        """Whether its groups agree, see ``_postgres/citus_check.py``."""
+        return self._ask({"command": "citus_check", "steps": list(steps), **self._where}, None)
+
     def live(self) -> dict[int, Cluster | None]:
         """Each group as its own Patroni tells it; None where nobody answers."""
         return {group: self._cluster(addresses) for group, addresses in self.groups.items()}

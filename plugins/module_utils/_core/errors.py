@@ -375,3 +375,10 @@ class DrainRefused(HowdahError):
 
     code = "drain_refused"
     number = 1804
+
+
+class GroupsDisagree(HowdahError):
+    """The groups of a Citus formation do not fit together; the details tell in what."""
+
+    code = "groups_disagree"
+    number = 1805

@@ -150,6 +150,9 @@ def unsettled(
     :param pending: settings that wait for a restart: they are on their way.
     """
     waiting = set(pending)
+    if "archive_mode" in waiting:
+        # Whatever they are set to, the server shows them so until then.
+        waiting |= {name for name in ("archive_command", "archive_library") if have.get(name) == "(disabled)"}
     return {
         name: "the server does not know it" if have.get(name) is None else f"it is {have[name]}"
         for name, value in wanted.items()

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any, Mapping, Sequence
@@ -28,6 +29,7 @@ MISMATCH = 5
 RANK = {"full": 0, "diff": 1, "incr": 2}
 # Seconds by which clocks may differ: a backup of the future says that one of them was wrong, and nothing of its age.
 _SKEW = 300
+_POINT = re.compile(r".+-(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z")
 TARGETS = ("default", "immediate", "time", "lsn", "name", "xid")
 
 
@@ -270,6 +272,9 @@ def choose(stanza: Stanza, wish: Wish) -> Backup:
         place = position(wish.target or "")
         candidates = [one for one in candidates if one.lsn_stop and position(one.lsn_stop) <= place]
         word = f"before the position {wish.target}"
+    elif wish.kind == "name" and (made := made_at(wish.target or "")) is not None:
+        candidates = [one for one in candidates if one.stop <= made]
+        word = f"before the restore point {wish.target}"
     else:
         word = ""
     if not candidates:
@@ -284,6 +289,15 @@ def choose(stanza: Stanza, wish: Wish) -> Backup:
 
 def _preferred(candidates: Sequence[Backup]) -> Backup:
     return min(candidates, key=lambda one: one.repository)
+
+
+def made_at(name: str) -> float | None:
+    """When a restore point was made, in seconds since 1970, if its name tells, as those of the collection do. Pure."""
+    found = _POINT.fullmatch(name)
+    try:
+        return moment(f"{found[1]}-{found[2]}-{found[3]} {found[4]}:{found[5]}:{found[6]}+00:00") if found else None
+    except InvalidInput:
+        return None  # it only looks like it
 
 
 def moment(text: str) -> float:

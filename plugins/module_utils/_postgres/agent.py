@@ -22,6 +22,7 @@ from .._core.deadline import Deadline
 from .._core.errors import HowdahError, InvalidInput
 from .citus import citus_facts
 from .citus_change import citus_call
+from .citus_check import citus_check
 from .engine import Outcome, set_passwords
 from .info import server_info
 from .logins import check_logins
@@ -66,6 +67,8 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
             return {"result": citus_facts(target, request["parts"], deadline)}
         if request["command"] == "citus_call":
             return {"result": {"returned": citus_call(target, request["what"], request["values"], deadline)}}
+        if request["command"] == "citus_check":
+            return {"result": citus_check(target, request["steps"], deadline)}
         if request["command"] == "logins":
             # Over the network, as clients come: the container's own socket would ask for no password.
             away = Target(port=request.get("port") or 5432, dbname=target.dbname)

@@ -26,6 +26,13 @@ _CALLS: Mapping[str, tuple[str, Sequence[str], str]] = {
         ("host", "port", "value"),
         "changing whether a node takes shards",
     ),
+    # The time is the coordinator's, whole seconds, so that a name tells which backups are older.
+    "restore_point": (
+        "SELECT jsonb_build_object('name', name, 'lsn', pg_catalog.citus_create_restore_point(name)) FROM (SELECT %s"
+        " || '-' || to_char(now() AT TIME ZONE 'UTC', 'YYYYMMDD\"T\"HH24MISS\"Z\"') AS name OFFSET 0) AS named",
+        ("label",),
+        "making the restore point",
+    ),
 }
 
 

@@ -38,10 +38,11 @@ def formation(
     citus_image: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Formation]:
-    """The formation, deployed; of the size that the file's GROUPS says."""
+    """The formation, deployed; of the size that the file's GROUPS says, and with the hosts of its FURTHER."""
     groups: Any = request.module.GROUPS
     with turn("citus"):
         made = Formation(docker_client, tmp_path_factory.mktemp("citus"), citus_image, groups)
+        made.further = getattr(request.module, "FURTHER", {})
         made.remove()  # what an interrupted run has left
         try:
             made.play("deploy")

@@ -11,7 +11,7 @@ from typing import Any
 import docker
 import psycopg2
 import pytest
-from citus_bed import PREFIX, Formation
+from citus_bed import NAME, PREFIX, Formation
 
 GROUPS = {0: 1, 1: 1}
 PLAIN = "howdah/postgresql:15-bookworm"
@@ -47,6 +47,40 @@ def test_what_cannot_be_a_formation_is_refused_before_anything_is_built(
     declared.variables.update(variables)
     said = declared.play("site", expect=2)
     assert words in said and "Build the image" not in said
+
+
+@pytest.mark.parametrize(
+    ("keepers", "variables", "words"),
+    [
+        ({"b0": {"citus_group": 0}}, {}, "those of the hosts of the group backup are 0: each group needs one host"),
+        ({"b0": {"citus_group": 0}, "b1": {}}, {}, "backup are 0, none: each group needs one host"),
+        (
+            {"b0": {"citus_group": 0}, "b1": {"citus_group": 1}},
+            {"backup_stanza": "main"},
+            "backup_stanza would be the same for all groups",
+        ),
+    ],
+    ids=["missing", "of no group", "one stanza"],
+)
+def test_groups_that_could_not_be_restored_are_refused(
+    docker_client: docker.APIClient, tmp_path: Any, keepers: Any, variables: dict[str, Any], words: str
+) -> None:
+    declared = Formation(docker_client, tmp_path, PLAIN, GROUPS)
+    declared.further["backup"] = keepers
+    declared.variables.update(variables)
+    assert words in declared.play("site", expect=2)
+
+
+def test_a_formation_is_restored_as_one_or_not_at_all(docker_client: docker.APIClient, tmp_path: Any) -> None:
+    declared = Formation(docker_client, tmp_path, PLAIN, GROUPS)
+    declared.further["backup"] = {f"{PREFIX}b{group}": {"citus_group": group} for group in GROUPS}
+    words = "only agree at a restore point of all of them"
+    for target in ([], ["-e", "restore_type=time", "-e", '{"restore_target": "2026-01-31 12:00:00+00"}']):
+        assert words in declared.play("restore", *target, "-e", f"restore_cluster={NAME}", expect=2)
+    beside = ("-e", "restore_type=name", "-e", "restore_target=x", "-e", "restore_from=other")
+    assert "A formation is not restored beside another one" in declared.play("restore", *beside, expect=2)
+    del declared.further["backup"]
+    assert "Without a group backup there is nothing to restore from." in declared.play("restore_point", expect=2)
 
 
 def test_a_table_is_distributed_and_any_role_asks_every_node(formation: Formation) -> None:

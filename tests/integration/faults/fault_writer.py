@@ -82,12 +82,22 @@ class Connection:
 
 
 class Writer(threading.Thread):
-    """Writes in the background. A number is sent once only, whatever becomes of it."""
+    """Writes in the background. A number is sent once only, whatever becomes of it.
+
+    :param statement: that writes a number.
+    """
 
     def __init__(
-        self, port: int, password: str, first: int = 1, host: str = "127.0.0.1", database: str = "postgres"
+        self,
+        port: int,
+        password: str,
+        first: int = 1,
+        host: str = "127.0.0.1",
+        database: str = "postgres",
+        statement: str = f"INSERT INTO {TABLE} VALUES (%s)",
     ) -> None:
         super().__init__(daemon=True)
+        self._statement = statement
         self._database = database
         self._host = host
         self._port = port
@@ -134,7 +144,7 @@ class Writer(threading.Thread):
             if self._connection is None:
                 self._connection = Connection(self._port, self.password, host=self._host, database=self._database)
             number, self._next = self._next, self._next + 1
-            self._connection.execute(f"INSERT INTO {TABLE} VALUES (%s)", (number,))
+            self._connection.execute(self._statement, (number,))
             self.acknowledged.append((number, time.monotonic()))
         except (psycopg2.Error, Silence) as error:
             self.errors.append(str(error).strip())

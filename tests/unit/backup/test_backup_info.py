@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
@@ -345,3 +346,17 @@ def test_finish_does_nothing_when_nothing_was_kept() -> None:
 def test_a_restore_that_cannot_be_meant_is_refused_before_anything_stops(change: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput):
         restore.check({**PARAMS, **change})
+
+
+# --- Restore points that tell their time ---------------------------------------------------------
+
+
+def test_a_restore_point_of_the_collection_tells_which_backups_are_older() -> None:
+    made = datetime.fromtimestamp(NOW - 1.5 * DAY, timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+    assert info.choose(FOUND, info.Wish("name", f"mid-load-{made}")).label == "B"
+    assert info.choose(FOUND, info.Wish("name", f"mid-load-{made}", label="A")).label == "A"
+    # Any other name tells nothing, nor does one that only looks like it.
+    assert info.choose(FOUND, info.Wish("name", "before_migration")).label == "C"
+    assert info.choose(FOUND, info.Wish("name", "point-20269999T999999Z")).label == "C"
+    with pytest.raises(NoBackup, match="before the restore point p-20200101T000000Z"):
+        info.choose(FOUND, info.Wish("name", "p-20200101T000000Z"))

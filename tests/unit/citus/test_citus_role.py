@@ -15,20 +15,22 @@ from typing import Any
 import pytest
 import yaml
 
-ROLE = Path(__file__).parents[3] / "roles/citus"
+ROLES = Path(__file__).parents[3] / "roles"
 NODES = {"c1": {"citus_group": 0}, "w1": {"citus_group": 1, "patroni_address": "10.0.0.1"}}
+KEEPERS = {"b0": {"citus_group": 0}, "b1": {"citus_group": 1}}
 FULL = "sslmode=verify-full sslrootcert=/etc/howdah/tls/ca.crt"
 
 
-def evaluated(folder: Path, wanted: str, **options: Any) -> Any:
-    """The value of an expression over the role's variables, on w1."""
+def evaluated(folder: Path, wanted: str, role: str = "citus", host: str = "w1", **options: Any) -> Any:
+    """The value of an expression over the role's variables, on a host."""
     inventory = folder / "inventory.yml"
     common = {"ansible_connection": "local", "ansible_play_hosts": list(NODES), "cluster_name": "net", **options}
-    inventory.write_text(yaml.safe_dump({"postgres": {"hosts": NODES, "vars": common}}), encoding="utf-8")
-    files = [word for name in ("defaults", "vars") for word in ("-e", f"@{ROLE}/{name}/main.yml")]
+    groups = {"postgres": {"hosts": NODES, "vars": common}, "backup": {"hosts": KEEPERS, "vars": common}}
+    inventory.write_text(yaml.safe_dump(groups), encoding="utf-8")
+    files = [word for name in ("defaults", "vars") for word in ("-e", f"@{ROLES}/{role}/{name}/main.yml")]
     done = subprocess.run(
         [
-            Path(sys.executable).with_name("ansible"), "-i", inventory, "w1", "-m", "debug",
+            Path(sys.executable).with_name("ansible"), "-i", inventory, host, "-m", "debug",
             "-a", f"msg={{{{ ({wanted}) | to_json }}}}", *files, "-e", json.dumps(options),
         ],
         env={**os.environ, "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.oneline", "ANSIBLE_LOAD_CALLBACK_PLUGINS": "1"},
@@ -68,3 +70,29 @@ def test_output_plugins_are_named_where_the_server_asks_for_them(tmp_path: Path,
 def test_the_line_of_citus_is_that_of_its_package(tmp_path: Path, packages: list[str], line: str) -> None:
     repositories = [{"name": "none"}, {"name": "some", "packages": packages}]
     assert evaluated(tmp_path, "citus_declared", image_repositories=repositories) == line
+
+
+# --- Backups -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("host", ["w1", "b1"])
+def test_each_group_has_a_stanza_and_a_repository_of_its_own(tmp_path: Path, host: str) -> None:
+    wanted = "[backup_stanza, backup_hosts, backup_members, backup_conf.stanza]"
+    *found, servers = evaluated(tmp_path, wanted, role="backup", host=host)
+    assert found == ["net-1", ["b1"], ["w1"]]
+    assert servers["pg1-host"] == "10.0.0.1" and "pg2-host" not in servers
+
+
+def test_a_node_archives_into_the_stanza_of_its_group(tmp_path: Path) -> None:
+    found = evaluated(tmp_path, "backup_of_node", role="backup", host="c1")
+    assert found["settings"]["archive_command"] == 'pgbackrest --stanza=net-0 archive-push "%p"'
+    (file,) = found["files"]
+    assert "repo1-host=b0" in file["content"] and "tls-server-auth=b0=net-0" in file["content"]
+
+
+def test_a_cluster_without_groups_has_one_stanza(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for hosts in (NODES, KEEPERS):
+        for name in hosts:
+            monkeypatch.setitem(hosts, name, {})
+    wanted = "[backup_stanza, backup_hosts, backup_members]"
+    assert evaluated(tmp_path, wanted, role="backup") == ["net", ["b0", "b1"], ["c1", "w1"]]

@@ -85,6 +85,16 @@ def test_settings_that_patroni_dropped_are_named_and_those_that_wait_are_not() -
     }
 
 
+def test_archiving_that_begins_with_the_next_restart_is_on_its_way() -> None:
+    wanted = {"archive_mode": "on", "archive_command": "push"}
+    have = {"archive_mode": "off", "archive_command": "(disabled)"}
+    assert dynamic.unsettled(wanted, have, ["archive_mode"]) == {}
+    assert dynamic.unsettled(wanted, have, []) == {"archive_mode": "it is off", "archive_command": "it is (disabled)"}
+    assert dynamic.unsettled(wanted, {**have, "archive_command": "other"}, ["archive_mode"]) == {
+        "archive_command": "it is other"
+    }
+
+
 @pytest.mark.parametrize(
     ("config", "why"),
     [
