@@ -17,13 +17,13 @@ import pytest
 ROLE = Path(__file__).parents[3] / "roles/patroni"
 
 
-def evaluated(wanted: str, **options: Any) -> Any:
+def evaluated(wanted: str, inventory: str = "pg1,", **options: Any) -> Any:
     """The value of an expression over the role's variables."""
     files = [word for name in ("defaults", "vars") for word in ("-e", f"@{ROLE}/{name}/main.yml")]
     given = {"patroni_etcd_hosts": ["e:2379"], "patroni_members": ["pg1"], "patroni_password": "generated", **options}
     done = subprocess.run(
         [
-            Path(sys.executable).with_name("ansible"), "-i", "pg1,", "pg1", "-c", "local", "-m", "debug",
+            Path(sys.executable).with_name("ansible"), "-i", inventory, "pg1", "-c", "local", "-m", "debug",
             "-a", f"msg={{{{ ({wanted}) | to_json }}}}", *files, "-e", json.dumps(given),
         ],
         env={**os.environ, "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.oneline", "ANSIBLE_LOAD_CALLBACK_PLUGINS": "1"},
@@ -49,6 +49,17 @@ def evaluated(wanted: str, **options: Any) -> Any:
 def test_a_watchdog_is_handed_over_when_it_is_asked_for(options: dict[str, Any], mode: str, devices: list[str]) -> None:
     found = evaluated("[patroni_yml.watchdog, patroni_container.devices]", **options)
     assert found == [{"mode": mode, "device": "/dev/watchdog"}, devices]
+
+
+def test_certificates_have_the_names_that_clients_know_the_proxies_by(tmp_path: Path) -> None:
+    inventory = tmp_path / "inventory.ini"
+    proxies = "p1 proxy_address=10.0.0.21 proxy_publish_address=0.0.0.0\np2 proxy_address=app2.example.com\n"
+    inventory.write_text(f"[postgres]\npg1\n[proxy]\n{proxies}p3\n", encoding="utf-8")
+    plain = ["pg1", "DNS:pg1", "localhost", "127.0.0.1", "more"]
+    asked = "patroni_certificate.alt_names"
+    assert evaluated(asked, patroni_alt_names=["more"]) == plain
+    found = evaluated(asked, str(inventory), patroni_alt_names=["more"])
+    assert found == [*plain, "10.0.0.21", "app2.example.com", "p3", "p2"]
 
 
 def test_nodes_of_citus_have_its_section_its_settings_and_its_lines_before_those_of_clients() -> None:
