@@ -152,6 +152,9 @@ def test_the_page_leads_to_a_cluster_with_backups(reader: Reader) -> None:
     reader.type([database])
     nodes = ",".join(machine.address for machine in reader.bed.machines)
     assert f"host={nodes} target_session_attrs=read-write sslmode=verify-full" in reader.ours(PAGE.split("## Watch")[0])
+    # libpq asks one host after another, and does not go on from one that follows without the database.
+    known = ["psql", "-Atc", "SELECT count(*) FROM pg_database WHERE datname = 'shop'"]
+    until(lambda: all(reader.run(node, known).strip() == "1" for node in reader.names), "all nodes have the database")
     for host in (reader.host, nodes):
         assert reader.login(host, "app", word, "shop") == ["app", False]
 
