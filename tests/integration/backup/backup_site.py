@@ -97,6 +97,7 @@ class Site:
                 **os.environ,
                 "PYTHONPATH": "",
                 "POSTGRES_PASSWORD": self.password,
+                "TIMEOUT_CHANGE_PASSWORD": "30",  # it is not what is tested here, and other tests run beside these
                 "XDG_STATE_HOME": str(self.folder),
             },
             cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
