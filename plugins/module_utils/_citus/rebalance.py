@@ -69,6 +69,42 @@ def needs_start(plan: Plan, jobs: Sequence[Mapping[str, Any]]) -> bool:
     return not running(jobs) and any(action.verb == "move" for action in plan.actions)
 
 
+def removal_plan(rows: Sequence[Mapping[str, Any]], group: int) -> Plan:
+    """The steps by which a group is forgotten; none when Citus does not know it.
+
+    :param rows: of pg_dist_node, each with the number of the ``shards`` of its group.
+    :raises InvalidInput: for the coordinator's group.
+    :raises DrainRefused: when data would be lost.
+    """
+    if group == COORDINATOR:
+        raise InvalidInput("Group 0 is the coordinator's: without it there is no formation.")
+    here = [row for row in rows if row["groupid"] == group]
+    shards = max((row["shards"] for row in here), default=0)
+    if shards:
+        raise DrainRefused(
+            f"Group {group} has {shards} shards: nothing was removed. Drain it first, and see that all of them moved."
+        )
+    if any(row["shouldhaveshards"] for row in here if row["noderole"] == "primary"):
+        raise DrainRefused(f"Group {group} is empty, but takes shards: nothing was removed. Drain it first.")
+    names = [f"{row['nodename']}:{row['nodeport']}" for row in here]
+    actions = tuple(Action("remove node", name, f"group {group}") for name in names)
+    return Plan(actions, {f"group {group}": names}, {f"group {group}": []})
+
+
+def removal_steps(known: Sequence[Node], group: int) -> list[tuple[str, Node]]:
+    """What can be done now to have a group forgotten, for each of its nodes; an empty step is to wait.
+
+    A leader is disabled before it is removed, for Citus would have to reach one that is active. Nothing is removed
+    until all others have the metadata. Followers go first: a leader is what they are registered with.
+    """
+    synced = all(node.synced for node in known if node.role == "primary" and node.group != group)
+    steps = []
+    for node in sorted((node for node in known if node.group == group), key=lambda node: node.role == "primary"):
+        active = node.role == "primary" and node.active
+        steps.append(("disable_node" if active else "remove_node" if synced else "", node))
+    return steps
+
+
 def progress(job: Mapping[str, Any]) -> str:
     """How far a job has come, for people."""
     tasks: Mapping[str, int] = job["tasks"]

@@ -17,8 +17,13 @@ from .target import Target
 
 _NODES = """
 SELECT nodeid, groupid, nodename, nodeport, noderole::text AS noderole, isactive, hasmetadata, metadatasynced,
-       shouldhaveshards
-  FROM pg_catalog.pg_dist_node ORDER BY groupid, noderole, nodename, nodeport
+       shouldhaveshards,
+       -- Of what is not on every node; as the metadata have it, for a node that is gone cannot be asked.
+       (SELECT count(*) FROM pg_catalog.pg_dist_placement AS placement
+          JOIN pg_catalog.pg_dist_shard USING (shardid) JOIN pg_catalog.pg_dist_partition USING (logicalrelid)
+         WHERE placement.groupid = node.groupid AND repmodel <> 't' AND NOT (partmethod = 'n' AND node.groupid = 0)
+       ) AS shards
+  FROM pg_catalog.pg_dist_node AS node ORDER BY groupid, noderole, nodename, nodeport
 """
 _HEALTH = """
 SELECT from_nodename, from_nodeport, to_nodename, to_nodeport, result

@@ -14,6 +14,9 @@ from .._core.errors import InvalidInput, NotTheCoordinator
 from .connect import connect
 from .target import Target
 
+# Whoever holds a lock on the nodes for longer may hold it without end; the caller tries again.
+_IMPATIENT = ("disable_node", "remove_node")
+_LOCK_SECONDS = 5
 # By what is asked for: a statement, the names of its values, and what it is while it goes on.
 _CALLS: Mapping[str, tuple[str, Sequence[str], str]] = {
     "rebalance": (
@@ -25,6 +28,26 @@ _CALLS: Mapping[str, tuple[str, Sequence[str], str]] = {
         "SELECT pg_catalog.citus_set_node_property(%s, %s, 'shouldhaveshards', %s)",
         ("host", "port", "value"),
         "changing whether a node takes shards",
+    ),
+    # Of a node that is active it would be told that it goes; one that is gone cannot be.
+    "disable_node": (
+        "SELECT pg_catalog.citus_disable_node(%s, %s, synchronous => true)",
+        ("host", "port"),
+        "having Citus do without a node",
+    ),
+    "remove_node": (
+        "SELECT pg_catalog.citus_remove_node(%s, %s)",
+        ("host", "port"),
+        "having Citus forget a node",
+    ),
+    # A group whose nodes have all been stopped leaves Patroni of the coordinator in a transaction that waits, without
+    # end, for one of them to lead again; it holds the lock on the nodes. Without its connection, Patroni looks anew.
+    "unlock_nodes": (
+        "SELECT count(pg_catalog.pg_terminate_backend(pid)) FROM pg_catalog.pg_stat_activity"
+        " WHERE application_name = 'Patroni citus' AND state = 'idle in transaction'"
+        " AND state_change < clock_timestamp() - %s * interval '1 s'",
+        ("seconds",),
+        "ending a transaction of Patroni's that nobody will end",
     ),
     # The time is the coordinator's, whole seconds, so that a name tells which backups are older.
     "restore_point": (
@@ -42,6 +65,7 @@ def citus_call(target: Target, what: str, values: Mapping[str, Any], deadline: D
     :param what: a key of the table above.
     :raises InvalidInput: for another one.
     :raises NotTheCoordinator: on a standby.
+    :raises TimeoutLock: when somebody else holds what it needs.
     :raises HowdahError: what Citus says against it.
     """
     if what not in _CALLS:
@@ -51,6 +75,8 @@ def citus_call(target: Target, what: str, values: Mapping[str, Any], deadline: D
     try:
         if session.in_recovery:
             raise NotTheCoordinator("This server is a standby: somebody else leads the coordinator's group now.")
+        if what in _IMPATIENT:
+            session.query(f"SET lock_timeout = '{_LOCK_SECONDS}s'", (), deadline, "limiting the wait for locks")
         return session.query(statement, [values[name] for name in names], deadline, doing)[0][0]
     finally:
         session.close()

@@ -13,7 +13,7 @@ import secrets
 from typing import Iterator
 
 import pytest
-from citus_bed import PREFIX, Formation
+from citus_bed import NAME, PREFIX, Formation
 from citus_clients import clients, nothing_lost, prepare
 from citus_table import note
 from fault_cluster import until
@@ -46,6 +46,20 @@ def test_a_leader_is_killed(formation: Formation, group: int) -> None:
     nothing_lost(seen)
     assert seen.gap < FAILOVER
     formation.client.start(old)
+    formation.wait_whole()
+
+
+def test_a_worker_is_lost_with_its_volumes_and_made_anew(formation: Formation) -> None:
+    old = formation.leader(1)
+    with clients(formation) as seen:
+        formation.client.remove_container(old, force=True, v=True)
+        for volume in ("data", "etc"):
+            formation.client.remove_volume(f"{old}-{volume}")
+        until(lambda: formation.leader(1) != old, f"somebody takes over from {old}")
+        formation.play("deploy")
+    note("leader of a group of workers lost with its volumes, made anew by `site`", seen)
+    nothing_lost(seen)
+    assert seen.gap < FAILOVER
     formation.wait_whole()
 
 
@@ -89,7 +103,7 @@ def test_passwords_are_rotated_and_every_query_goes_on(formation: Formation) -> 
     assert verifiers[0] == verifiers[1] == verifiers[2] != [[""]]
 
 
-def test_a_group_is_added_filled_and_emptied_again(formation: Formation) -> None:
+def test_a_group_is_added_filled_emptied_and_taken_out(formation: Formation) -> None:
     formation.groups[3] = 1
     held = "SELECT count(*) FROM citus_shards WHERE citus_table_type = 'distributed' AND nodename LIKE '%g3n1'"
     with clients(formation) as seen:
@@ -110,6 +124,7 @@ def test_a_group_is_added_filled_and_emptied_again(formation: Formation) -> None
     refused = formation.play("rebalance", "-e", '{"drain": [1, 2, 3]}', expect=2)
     assert "No node would be left" in refused
     assert formation.sql(formation.leader(0), held) == [["4"]]
+    assert "Group 3 has 4 shards: nothing was removed." in formation.play("remove_group", "-e", "group=3", expect=2)
     with clients(formation) as seen:
         formation.play("rebalance", "-e", '{"drain": [3]}')
     note("playbook `rebalance`, which empties that group", seen)
@@ -117,6 +132,19 @@ def test_a_group_is_added_filled_and_emptied_again(formation: Formation) -> None
     assert formation.sql(formation.leader(0), held) == [["0"]]
     again = formation.play("rebalance", "-e", '{"drain": [3]}')
     assert "All is balanced." in again and "changed=1" not in again
+    (gone,) = formation.nodes(3)
+    assert f"Would remove node {gone}:5432" in formation.play("remove_group", "-e", "group=3", "--check")
+    # Somebody has stopped it before, so that Patroni of the coordinator waits for it, and holds the lock on the nodes.
+    formation.client.stop(gone)
+    with clients(formation) as seen:
+        said = formation.play("remove_group", "-e", "group=3", "-e", f"remove_data={NAME}")
+    note("emptied group taken out by playbook `remove_group`", seen)
+    assert f"Done: remove node {gone}:5432" in said
+    nothing_lost(seen)
+    assert "The formation knows no group 3." in formation.play("remove_group", "-e", "group=3")
+    assert formation.client.containers(all=True, filters={"name": f"^/{gone}"}) == []
+    del formation.groups[3]
+    formation.wait_whole()
 
 
 def test_every_node_is_replaced_one_after_another(formation: Formation) -> None:

@@ -228,3 +228,32 @@ def test_a_node_that_takes_none_itself_is_no_place_for_others() -> None:
     known = model.nodes([row(1, "w1"), row(2, "w2", shouldhaveshards=False)])
     with pytest.raises(DrainRefused):
         rebalance.to_drain(known, [1])
+
+
+def test_a_group_that_has_shards_stays() -> None:
+    drained = {"shards": 0, "shouldhaveshards": False}
+    rows = [row(2, "w2", **drained), row(2, "w2b", "secondary", shards=0), row(1, "w1", shards=4)]
+    rows.append(row(3, "w3", shards=0))
+    steps = ["remove node w2:5432: group 2", "remove node w2b:5432: group 2"]
+    assert [str(action) for action in rebalance.removal_plan(rows, 2).actions] == steps
+    assert rebalance.removal_plan(rows, 7).actions == ()
+    with pytest.raises(DrainRefused, match="Group 1 has 4 shards"):
+        rebalance.removal_plan(rows, 1)
+    # Somebody might distribute a table just now.
+    with pytest.raises(DrainRefused, match="Group 3 is empty, but takes shards"):
+        rebalance.removal_plan(rows, 3)
+    with pytest.raises(InvalidInput):
+        rebalance.removal_plan(rows, 0)
+
+
+def test_a_leader_is_disabled_first_and_removed_once_the_others_know() -> None:
+    def steps(**other: Any) -> list[tuple[str, str]]:
+        others = [row(0, "c1"), row(1, "w1", **other), row(1, "w1b", "secondary", metadatasynced=False)]
+        gone = [row(2, "w2", isactive=active), row(2, "w2b", "secondary", metadatasynced=False)]
+        return [(what, node.host) for what, node in rebalance.removal_steps(model.nodes([*others, *gone]), 2)]
+
+    active = True
+    assert steps() == [("remove_node", "w2b"), ("disable_node", "w2")]
+    active = False
+    assert steps() == [("remove_node", "w2b"), ("remove_node", "w2")]
+    assert steps(metadatasynced=False) == [("", "w2b"), ("", "w2")]
