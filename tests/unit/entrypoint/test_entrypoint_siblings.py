@@ -95,8 +95,7 @@ def test_signals_are_passed_on() -> None:
 def helper(tmp_path: Path) -> Path:
     """One that tells its argument in a file beside it."""
     program = tmp_path / "helper"
-    program.write_text(f'#!/bin/sh\necho "$1" >> {tmp_path}/told\n', encoding="utf-8")
-    program.chmod(0o755)
+    program.write_text(f'import sys\nprint(sys.argv[1], file=open("{tmp_path}/told", "a"))\n', encoding="utf-8")
     return program
 
 
@@ -113,7 +112,7 @@ def test_a_helper_runs_before_the_program_and_before_another_worker(helper: Path
 
 
 def test_a_helper_that_fails_is_named_and_keeps_nobody(helper: Path) -> None:
-    helper.write_text("#!/bin/sh\nexit 4\n", encoding="utf-8")
+    helper.write_text("raise SystemExit(4)\n", encoding="utf-8")
     command = [sys.executable, "-IS", PROGRAM, "haproxy", "--prepare", helper, "/bin/echo", "started"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=True)
     failed, started = (json.loads(line) for line in done.stdout.splitlines())
