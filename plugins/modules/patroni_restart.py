@@ -37,6 +37,13 @@ options:
     description: Names of the members to restart, whether it is needed or not. By default those that wait for a restart.
     type: list
     elements: str
+  passed_over:
+    description:
+      - Names of members that are not to take over, for example because proxies do not know them yet. Where nobody else
+        could, the leader is restarted in place.
+    type: list
+    elements: str
+    default: []
   timeout:
     description: Limit in seconds for the whole task.
     type: float
@@ -121,6 +128,7 @@ _OPTIONS: dict[str, Any] = {
     **client.ARGUMENT_SPEC,
     **rest.ARGUMENT_SPEC,
     "members": {"type": "list", "elements": "str"},
+    "passed_over": {"type": "list", "elements": "str", "default": [], "no_log": False},
     "timeout": {"type": "float", "default": 600},
 }
 
@@ -142,7 +150,8 @@ def main() -> None:
         if due and not module.check_mode:
             done: list[str] = []
             report.add(done=done)
-            cluster = steps.rolling_restart(patroni, cluster, due, named is None, deadline, done.append)
+            passed_over = params["passed_over"]
+            cluster = steps.rolling_restart(patroni, cluster, due, named is None, deadline, done.append, passed_over)
         report.add(**cluster.told())
 
     run(module, body)

@@ -8,7 +8,7 @@ This module util is PRIVATE to the collection: it may change without notice.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Mapping, Sequence
+from typing import Any, Collection, Mapping, Sequence
 from urllib.parse import urlsplit
 
 from .._core.errors import InvalidInput, NoLeader, PatroniRefused
@@ -188,11 +188,14 @@ class Handover:
         return {"leader": self.leader.name, **({"candidate": self.fit[0].name} if self.named else {})}
 
 
-def choose(cluster: Cluster, candidate: str | None, leader: str | None = None) -> Handover | None:
+def choose(
+    cluster: Cluster, candidate: str | None, leader: str | None = None, passed_over: Collection[str] = ()
+) -> Handover | None:
     """From whom to whom the leadership is to go; None when the candidate has it already.
 
     :param candidate: the wanted one; without it any that may take over.
     :param leader: the one that is expected to lead; without it whoever does.
+    :param passed_over: names of members that are not to take over, unless one is the candidate.
     :raises InvalidInput: when there is no member of that name.
     :raises PatroniRefused: when the candidate cannot lead, or another one leads than expected.
     """
@@ -213,12 +216,15 @@ def choose(cluster: Cluster, candidate: str | None, leader: str | None = None) -
         if why:
             raise PatroniRefused(f"{wanted.name} cannot take over: {why}.", member=wanted.name)
         return Handover(current, (wanted,), True)
-    fit = [member for member in cluster.members if member != current and not _unfit(cluster, member)]
+    able = [member for member in cluster.members if member != current and not _unfit(cluster, member)]
+    fit = [member for member in able if member.name not in passed_over]
+    if able and not fit:
+        raise PatroniRefused(f"Nobody but {', '.join(member.name for member in able)} could take over, and is not to.")
     if not fit:
         whys = "; ".join(f"{member.name}: {_unfit(cluster, member)}" for member in cluster.members if member != current)
         raise PatroniRefused(f"No member of {cluster.scope} can take over ({whys or 'there is no other one'}).")
-    # Patroni does not look at whether one waits for a restart.
-    differ = len({member.pending_restart for member in fit}) > 1
+    # Patroni does not look at whether one waits for a restart, and knows of none that is to be passed over.
+    differ = len({member.pending_restart for member in fit}) > 1 or len(fit) < len(able)
     ordered = tuple(sorted(fit, key=_preference))
     return Handover(current, ordered[:1] if differ else ordered, differ)
 
@@ -263,12 +269,13 @@ class Step:
     handover: Handover | None = None
 
 
-def next_restart(cluster: Cluster, names: frozenset[str]) -> Step | None:
+def next_restart(cluster: Cluster, names: frozenset[str], passed_over: Collection[str] = ()) -> Step | None:
     """The next step to restart these members: replicas first; a leader hands over before, if anybody can take over.
 
     Where a setting becomes smaller that replicas need at least as large as the leader, the leader is first, in place.
 
     :param names: those that are still to be restarted.
+    :param passed_over: names of members that are not to take over.
     """
     todo = [member for member in cluster.members if member.name in names]
     for member in todo:
@@ -279,7 +286,7 @@ def next_restart(cluster: Cluster, names: frozenset[str]) -> Step | None:
             return Step("restart", member)
     for member in todo:
         try:
-            chosen = choose(cluster, None)
+            chosen = choose(cluster, None, passed_over=passed_over)
         except PatroniRefused:
             return Step("restart", member)  # alone, or nobody is fit
         if chosen is None or chosen.fit[0].pending_restart:

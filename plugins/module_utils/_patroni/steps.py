@@ -88,12 +88,14 @@ def restart_plan(due: Sequence[Member]) -> Plan:
 
 
 def rolling_restart(
-    rest: Rest, cluster: Cluster, due: Sequence[Member], pending: bool, deadline: Deadline, note: Callable[[str], None]
-) -> Cluster:
+    rest: Rest, cluster: Cluster, due: Sequence[Member], pending: bool, deadline: Deadline, note: Callable[[str], None],
+    passed_over: Sequence[str] = (),
+) -> Cluster:  # fmt: skip
     """Restart the servers one after another; between two of them the cluster is whole.
 
     :param pending: whether members are restarted because settings wait for it, so it can be seen whether it helped.
     :param note: is told each step that was done.
+    :param passed_over: names of members that are not to take over.
     :raises PatroniRefused: when a member still waits after several restarts.
     :raises ClusterFailed: when a member does not come back.
     """
@@ -102,7 +104,7 @@ def rolling_restart(
     names = {member.name for member in due}
     rounds = 0
     while names:
-        step = next_restart(cluster, frozenset(names))
+        step = next_restart(cluster, frozenset(names), passed_over)
         if step is None:
             break
         if step.verb == "switchover" and step.handover is not None:

@@ -76,6 +76,18 @@ def test_who_waits_for_no_restart_is_named() -> None:
     assert chosen.request() == {"leader": "pg1", "candidate": "pg3"}
 
 
+def test_who_is_to_be_passed_over_does_not_take_over() -> None:
+    seen = cluster(LEADER, member("pg2", lag=0), member("pg3", lag=5), member("pg4", lag=9))
+    chosen = choose(seen, None, passed_over=["pg2", "pg9"])
+    assert chosen is not None and chosen.request() == {"leader": "pg1", "candidate": "pg3"}
+    with pytest.raises(PatroniRefused, match="Nobody but pg2, pg3, pg4 could take over, and is not to"):
+        choose(seen, None, passed_over=["pg2", "pg3", "pg4"])
+    leaders = next_restart(seen, frozenset({"pg1"}), ["pg2"])
+    assert leaders is not None and leaders.handover is not None and leaders.handover.to == "pg3"
+    alone = next_restart(seen, frozenset({"pg1"}), ["pg2", "pg3", "pg4"])
+    assert alone is not None and alone.verb == "restart", "in place, as nobody may take over"
+
+
 def test_what_is_told_of_a_handover() -> None:
     chosen = choose(cluster(LEADER, member("pg2"), member("pg3")), None)
     assert switchover_plan(chosen).result()["actions"] == ["hand the leadership over to pg2 or pg3: from pg1"]
