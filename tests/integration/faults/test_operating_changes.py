@@ -10,7 +10,7 @@ import json
 import re
 
 import pytest
-from fault_cluster import ETCD, NODES, PREFIX, PROXY, Cluster
+from fault_cluster import ETCD, NODES, PREFIX, PROXY, Cluster, until
 from operating_clients import clients, nothing_lost
 from operating_looks import identities, recaps
 from operating_table import note
@@ -100,6 +100,7 @@ def test_a_node_and_a_member_of_etcd_join(cluster: Cluster) -> None:
     nothing_lost(seen)
     assert seen.broken == [] and seen.gap <= _UNDISTURBED
     assert cluster.wait_whole() == leader and identities(cluster) == before
+    until(lambda: b"bootstrapped from replica" in cluster.client.logs(FOURTH), "the leader was left in peace")
     assert etcd_members(cluster) == {*ETCD, ETCD4}
 
 
