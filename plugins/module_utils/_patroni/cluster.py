@@ -223,8 +223,9 @@ def choose(
     if not fit:
         whys = "; ".join(f"{member.name}: {_unfit(cluster, member)}" for member in cluster.members if member != current)
         raise PatroniRefused(f"No member of {cluster.scope} can take over ({whys or 'there is no other one'}).")
-    # Patroni does not look at whether one waits for a restart, and knows of none that is to be passed over.
-    differ = len({member.pending_restart for member in fit}) > 1 or len(fit) < len(able)
+    # Patroni does not look at whether one waits for a restart, and knows of none that is to be passed over; who is not
+    # fit now may be when it chooses.
+    differ = len({member.pending_restart for member in fit}) > 1 or bool(passed_over)
     ordered = tuple(sorted(fit, key=_preference))
     return Handover(current, ordered[:1] if differ else ordered, differ)
 

@@ -215,6 +215,28 @@ def test_a_handover_is_tried_again_while_nobody_is_fit(
     assert rest.statuses == []
 
 
+@pytest.mark.parametrize(
+    ("wanted", "leads", "right"),
+    [(None, "pg3", True), (None, "pg1", False), ("pg2", "pg2", True), ("pg2", "pg3", False)],
+)
+def test_patroni_chooses_unless_somebody_is_named(wanted: str | None, leads: str, right: bool) -> None:
+    """A standby that was restarted just before may count again by the time that Patroni chooses."""
+    seen = cluster(LEADER, member("pg2"), member("pg3", "replica"))
+    chosen = choose(seen, wanted)
+    assert chosen is not None and [one.name for one in chosen.fit] == ["pg2"]
+
+    class Rest(_Rest):
+        def settle(self, *_expected: Any) -> Cluster:
+            return cluster(member(leads, "leader", "running"))
+
+    rest: Any = Rest(seen, [200])
+    if right:
+        assert switchover(rest, seen, chosen, Deadline(60))[1] == leads
+    else:
+        with pytest.raises(PatroniRefused, match=f"After the switchover {leads} leads, not pg2"):
+            switchover(rest, seen, chosen, Deadline(60))
+
+
 @pytest.mark.parametrize(("leaving", "awaited"), [(False, ["pg1", "pg2"]), (True, ["pg2"])])
 def test_a_leader_that_is_to_be_removed_is_not_waited_for(leaving: bool, awaited: list[str]) -> None:
     seen = cluster(LEADER, member("pg2"))
