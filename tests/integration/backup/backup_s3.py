@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 import docker
-from backup_site import until
+from ansible_runs import until
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec

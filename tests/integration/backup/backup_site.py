@@ -6,45 +6,18 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
-import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 import docker
 import psycopg2
 import wal_archive
-import yaml
+from ansible_runs import free_ports, run_playbook, until
 
-PLAYBOOK_TIMEOUT = 600  # seconds; several of these run on two cores
 PATIENCE = 120.0
-
-
-def until(condition: Callable[[], Any], what: str, patience: float = PATIENCE) -> Any:
-    """Wait for something true, and return it."""
-    end = time.monotonic() + patience
-    while time.monotonic() < end:
-        value = condition()
-        if value:
-            return value
-        time.sleep(0.2)
-    raise AssertionError(f"waited {patience:g} s in vain: {what}")
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that nobody uses now."""
-    probes = [socket.socket() for _turn in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
 
 
 class Site:
@@ -88,23 +61,9 @@ class Site:
 
     def run(self, playbook: str, *arguments: str, code: int = 0, **variables: Any) -> str:
         """The output of ``howdah.postgresql.<playbook>``, which must end with this code."""
-        path = self.folder / "inventory.yml"
-        path.write_text(yaml.safe_dump(self.inventory(**variables)), encoding="utf-8")
-        program = str(Path(sys.executable).with_name("ansible-playbook"))
-        done = subprocess.run(
-            [program, "-i", str(path), f"howdah.postgresql.{playbook}", *arguments],
-            env={
-                **os.environ,
-                "PYTHONPATH": "",
-                "POSTGRES_PASSWORD": self.password,
-                "TIMEOUT_CHANGE_PASSWORD": "30",  # it is not what is tested here, and other tests run beside these
-                "XDG_STATE_HOME": str(self.folder),
-            },
-            cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            timeout=PLAYBOOK_TIMEOUT, check=False,
-        )
-        assert done.returncode == code, done.stdout
-        return done.stdout
+        words = [f"howdah.postgresql.{playbook}", *arguments]
+        given = {"POSTGRES_PASSWORD": self.password}
+        return run_playbook(self.folder, self.inventory(**variables), words, given, code)
 
     def leader(self) -> str:
         """The server that takes writes."""

@@ -10,7 +10,7 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from backup_site import until
+from ansible_runs import until
 
 if TYPE_CHECKING:
     from backup_site import Site

@@ -14,7 +14,8 @@ from typing import Any, Iterator
 import docker
 import psycopg2
 import pytest
-from backup_site import Site, until
+from ansible_runs import until
+from backup_site import Site
 from turns import turn
 
 pytestmark = pytest.mark.full  # a cluster of three, restored twice

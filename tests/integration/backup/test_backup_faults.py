@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Iterator
 import docker
 import pytest
 import wal_archive
-from backup_site import until
+from ansible_runs import until
 
 if TYPE_CHECKING:
     from backup_site import Site

@@ -18,7 +18,8 @@ from typing import Iterator, Sequence
 
 import docker
 import pytest
-from backup_site import PLAYBOOK_TIMEOUT, Site
+from ansible_runs import TIMEOUT
+from backup_site import Site
 from guides import blocks, commands, fill_in
 from turns import turn
 
@@ -57,7 +58,7 @@ class Reader(Site):
                 "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             },
             cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            timeout=PLAYBOOK_TIMEOUT, check=False,
+            timeout=TIMEOUT, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout
         return done.stdout

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Callable
 
 import docker
 import pytest
-from backup_site import until
+from ansible_runs import until
 
 if TYPE_CHECKING:
     from backup_site import Site

@@ -14,7 +14,7 @@ from typing import Any
 
 import docker
 import psycopg2
-from fault_cluster import free_ports, run_playbook, until
+from ansible_runs import free_ports, run_playbook, until
 
 PREFIX = "howdah-citus-"
 NAME = PREFIX.rstrip("-")

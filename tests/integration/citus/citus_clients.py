@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Iterator
 
 import psycopg2
+from ansible_runs import until
 from citus_bed import DATABASE, Formation
-from fault_cluster import until
 from fault_writer import PATIENCE, TABLE, Connection, Silence, Verdict, Writer, judge
 
 EVERY = 0.1  # seconds

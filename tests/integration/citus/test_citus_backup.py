@@ -12,9 +12,9 @@ from collections import Counter
 
 import psycopg2
 import pytest
+from ansible_runs import until
 from citus_bed import NAME, PREFIX, Formation
 from citus_clients import CALM, prepare
-from fault_cluster import until
 from fault_writer import TABLE, Writer
 
 pytestmark = pytest.mark.full  # eleven containers and a quarter of an hour

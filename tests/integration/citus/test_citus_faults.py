@@ -13,10 +13,10 @@ import secrets
 from typing import Iterator
 
 import pytest
+from ansible_runs import until
 from citus_bed import NAME, PREFIX, Formation
 from citus_clients import clients, nothing_lost, prepare
 from citus_table import note
-from fault_cluster import until
 
 pytestmark = pytest.mark.full  # seven containers and half an hour
 GROUPS = {0: 2, 1: 2, 2: 2}

@@ -24,6 +24,7 @@ from ansible_collections.howdah.postgresql.plugins.module_utils._core.errors imp
     PortTaken,
 )
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker.client import connect
+from ansible_runs import free_ports
 from container_options import given_options, params, run
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -37,12 +38,6 @@ Things = Callable[[], dict[str, set[str]]]
 
 def wish(**given: Any) -> dict[str, Any]:
     return params(**{"name": BOX, "image": IMAGE, "command": SLEEP, "timeout": 30.0, "stop_timeout": 2, **given})
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def inspect(engine: Any, name: str = BOX) -> dict[str, Any]:
@@ -75,7 +70,7 @@ def test_check_tells_what_the_run_does_for_hundreds_of_specs(engine: Any) -> Non
 
 
 def test_everything_that_a_database_needs_arrives_in_the_container(engine: Any) -> None:
-    port4, port6 = free_port(), free_port()
+    port4, port6 = free_ports(2)
     options = wish(
         ports=[f"{port4}:5432", f"[::1]:{port6}:5432"], volumes=["howdah-container-data:/data", "/usr/share:/host:ro"],
         tmpfs=["/run:size=1m"], networks=[{"name": "howdah-container-net", "aliases": ["db"]}], shm_size="96m",
@@ -159,7 +154,7 @@ def test_a_fixed_address_is_given_and_kept(engine: Any) -> None:
 
 
 def test_containers_of_the_command_line_are_taken_over(engine: Any) -> None:
-    port = free_port()
+    port = free_ports(1)[0]
     command = [
         "docker", "run", "-d", "--name", BOX, "-e", "A=1", "-p", f"127.0.0.1:{port}:5432",
         "-v", "howdah-container-v:/d", "--tmpfs", "/run", "--cap-drop", "all", "--memory", "64m", "--cpus", "1",
@@ -231,7 +226,7 @@ def test_waits_for_health(engine: Any, things: Things, state: str) -> None:
 
 
 def test_a_replacement_that_turns_unhealthy_gives_way_to_the_former_one(engine: Any, things: Things) -> None:
-    port = free_port()
+    port = free_ports(1)[0]
     options = wish(ports=[f"{port}:5432"], volumes=["howdah-container-v:/d"], restart_policy="always")
     run(engine, options)
     before, there = inspect(engine), things()
@@ -259,7 +254,7 @@ def test_a_container_that_cannot_start_says_why(engine: Any, things: Things) -> 
 
 @pytest.mark.parametrize("holder", ["container", "process"])
 def test_a_taken_port_names_its_holder(engine: Any, things: Things, holder: str) -> None:
-    port = free_port()
+    port = free_ports(1)[0]
     with socket.socket() as listener:
         if holder == "container":
             run(engine, wish(name="howdah-container-other", ports=[f"{port}:1"]))

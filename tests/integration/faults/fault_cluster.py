@@ -8,72 +8,19 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
-from typing import Any, Callable, Mapping, Sequence
+from typing import Any, Sequence
 
 import docker
-import yaml
+from ansible_runs import PATIENCE, TIMEOUT, free_ports, run_playbook, until
 
 PREFIX = "howdah-faults-"
 NODES = tuple(f"{PREFIX}n{number}" for number in (1, 2, 3))
 ETCD = tuple(f"{PREFIX}etcd{number}" for number in (1, 2, 3))
 PROXY = f"{PREFIX}proxy"
-# Seconds. Nothing here waits longer: several times what the slowest of the faults needs.
-PATIENCE = 300.0
-PLAYBOOK_TIMEOUT = 600
 _AGENT_SECONDS = 30
-
-
-def until(condition: Callable[[], Any], what: str, patience: float = PATIENCE) -> Any:
-    """Wait for something true, and return it."""
-    end = time.monotonic() + patience
-    while time.monotonic() < end:
-        value = condition()
-        if value:
-            return value
-        time.sleep(0.1)
-    raise AssertionError(f"waited {patience:g} s in vain: {what}")
-
-
-def run_playbook(
-    folder: Path,
-    inventory: Mapping[str, Any],
-    words: Sequence[str],
-    environment: Mapping[str, str],
-    expect: int = 0,
-    timeout: float = PLAYBOOK_TIMEOUT,
-) -> str:
-    """What ansible-playbook printed.
-
-    :param folder: for the inventory, and the authority of the nodes.
-    :param words: its arguments.
-    :param expect: the exit code that it is to end with.
-    """
-    place = folder / "inventory.yml"
-    place.write_text(yaml.safe_dump(inventory), encoding="utf-8")
-    done = subprocess.run(
-        [str(Path(sys.executable).with_name("ansible-playbook")), "-i", str(place), *words],
-        env={
-            **os.environ,
-            "PYTHONPATH": "",
-            "TIMEOUT_CHANGE_PASSWORD": "30",  # on a loaded machine 5 s are too little
-            "XDG_STATE_HOME": str(folder),
-            **environment,
-        },
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
-    assert done.returncode == expect, done.stdout
-    return done.stdout
 
 
 class Cluster:
@@ -122,7 +69,7 @@ class Cluster:
         words = [program, "-i", inventory, host, "-m", f"howdah.postgresql.{name}", "-a", json.dumps(options)]
         done = subprocess.run(
             words, env={**os.environ, "PYTHONPATH": ""}, cwd=self._folder, stdin=subprocess.DEVNULL,
-            capture_output=True, text=True, timeout=PLAYBOOK_TIMEOUT, check=False,
+            capture_output=True, text=True, timeout=TIMEOUT, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
@@ -261,15 +208,3 @@ class Cluster:
         leader = self.wait_whole()
         names = ["psql", "-Atc", "SHOW synchronous_standby_names"]
         until(lambda: bool(self.run(leader, names).strip()) == bool(mode), "the server knows its standbys")
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that nobody uses now."""
-    probes = [socket.socket() for _turn in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Callable
 
 import psycopg2
-from fault_cluster import ETCD, NODES, Cluster, until
+from ansible_runs import until
+from fault_cluster import ETCD, NODES, Cluster
 from fault_writer import TABLE, Connection, Silence, Verdict, Writer, judge
 
 # A fault counts as survived once so many rows in a row were written.

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import Iterator, Sequence
 
 import psycopg2
-from fault_cluster import Cluster, until
+from ansible_runs import until
+from fault_cluster import Cluster
 from fault_writer import TABLE, Connection, Silence, Verdict, Writer, judge
 
 _EVERY = 0.1  # seconds between two logins

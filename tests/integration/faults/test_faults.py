@@ -9,7 +9,8 @@ import json
 from typing import Any
 
 import pytest
-from fault_cluster import NODES, Cluster, until
+from ansible_runs import until
+from fault_cluster import NODES, Cluster
 from fault_kinds import FAULTS, Effort, suffer
 
 # Longer than a leader's lease (20 s); `bin/test full` waits a minute.

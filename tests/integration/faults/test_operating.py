@@ -10,7 +10,8 @@ import secrets
 import time
 
 import pytest
-from fault_cluster import ETCD, NODES, PROXY, Cluster, until
+from ansible_runs import until
+from fault_cluster import ETCD, NODES, PROXY, Cluster
 from fault_writer import Connection
 from operating_clients import clients, nothing_lost, refused
 from operating_looks import identities, recaps

@@ -10,7 +10,8 @@ import json
 import re
 
 import pytest
-from fault_cluster import ETCD, NODES, PREFIX, PROXY, Cluster, until
+from ansible_runs import until
+from fault_cluster import ETCD, NODES, PREFIX, PROXY, Cluster
 from operating_clients import clients, nothing_lost
 from operating_looks import identities, recaps
 from operating_table import note

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from typing import Callable
 
-from fault_cluster import until
+from ansible_runs import until
 from machine_bed import Machine
 from spread_cluster import Spread
 

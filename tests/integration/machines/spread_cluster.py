@@ -70,6 +70,8 @@ class Spread(Cluster):
                 engine.remove_container(entry["Id"], force=True, v=True)
             for volume in engine.volumes(filters={"name": f"{prefix}-"})["Volumes"] or ():
                 engine.remove_volume(volume["Name"], force=True)
+        for network in self.client.networks(names=[f"^{NAME}$"]):
+            self.client.remove_network(network["Id"])
 
     # --- Asking ----------------------------------------------------------------------------------
 

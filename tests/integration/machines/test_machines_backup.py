@@ -13,7 +13,7 @@ from typing import Any, Iterator
 import docker
 import pytest
 import wal_archive
-from fault_cluster import until
+from ansible_runs import until
 from machine_bed import Bed
 from spread_cluster import NAME, Spread
 
@@ -68,8 +68,6 @@ def backed(
         yield made
     finally:
         made.remove()
-        for network in docker_client.networks(names=[f"^{NAME}$"]):
-            docker_client.remove_network(network["Id"])
 
 
 def test_a_repository_on_a_machine_of_its_own(backed: BackedUp) -> None:

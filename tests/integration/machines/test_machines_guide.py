@@ -20,7 +20,7 @@ import docker
 import psycopg2
 import pytest
 import yaml
-from fault_cluster import PLAYBOOK_TIMEOUT, until
+from ansible_runs import TIMEOUT, until
 from guides import blocks, commands
 from machine_bed import Bed
 from spread_cluster import NAME, PROXY, Spread
@@ -83,7 +83,7 @@ class Reader(Spread):
                 **environment,
             },
             cwd=self._folder, input=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            timeout=2 * PLAYBOOK_TIMEOUT, check=False,
+            timeout=2 * TIMEOUT, check=False,
         )  # fmt: skip
         print(done.stdout)
         assert done.returncode == 0
@@ -119,8 +119,6 @@ def reader(
         yield found
     finally:
         found.remove()
-        for network in docker_client.networks(names=[f"^{NAME}$"]):
-            docker_client.remove_network(network["Id"])
 
 
 def unchanged(output: str) -> bool:

@@ -6,18 +6,15 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
-import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 import docker
 import psycopg2
-import yaml
+from ansible_runs import free_ports, run_ansible, until, write_inventory
 
 NAME = "howdah-patroni-site"
 ETCD = f"{NAME}-etcd"
@@ -37,7 +34,7 @@ class Site:
         self.client = client
         self.password = "canary-" + secrets.token_urlsafe(12)
         self._folder = folder
-        self._ports = {node: _free_port() for node in NODES}
+        self._ports = dict(zip(NODES, free_ports(len(NODES))))
         inventory = {
             "all": {
                 "vars": {
@@ -50,7 +47,7 @@ class Site:
                 "children": {"postgres": {"hosts": {node: {"patroni_port": self._ports[node]} for node in NODES}}},
             }
         }
-        (folder / "inventory.yml").write_text(yaml.safe_dump(inventory), encoding="utf-8")
+        write_inventory(folder, inventory)
 
     # --- Making ----------------------------------------------------------------------------------
 
@@ -140,23 +137,8 @@ class Site:
         return result
 
     def _run(self, program: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [str(Path(sys.executable).with_name(program)), "-i", str(self._folder / "inventory.yml"), *arguments],
-            env={
-                **os.environ,
-                "PYTHONPATH": "",
-                "POSTGRES_PASSWORD": self.password,
-                "XDG_STATE_HOME": str(self._folder),
-                **environment,
-            },
-            cwd=self._folder,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=LIMIT,
-            check=False,
-        )
+        given = {"POSTGRES_PASSWORD": self.password, **environment}
+        return run_ansible(program, self._folder, arguments, given, LIMIT)
 
     def identity(self) -> dict[str, dict[str, Any]]:
         """What tells of each node that nothing was restarted or promoted."""
@@ -207,7 +189,7 @@ class Site:
 
     def leader(self) -> str:
         """Who leads, once the cluster is whole; what was said of a fault is in the logs for a while."""
-        return str(self.until(lambda: self.module("patroni_wait", timeout=PATIENCE).get("leader"), "a whole cluster"))
+        return str(until(lambda: self.module("patroni_wait", timeout=PATIENCE).get("leader"), "a whole cluster"))
 
     def rest(self, node: str, path: str, method: str = "GET", body: Any = None) -> tuple[int, Any]:
         """An answer of a node's own REST interface; status 0 when there is none."""
@@ -221,19 +203,3 @@ class Site:
             return result["status"], result["body"]
         except (ValueError, KeyError):
             return 0, done.stdout + done.stderr
-
-    def until(self, condition: Callable[[], Any], what: str) -> Any:
-        """Wait for something true, and return it."""
-        end = time.monotonic() + PATIENCE
-        while time.monotonic() < end:
-            value = condition()
-            if value:
-                return value
-            time.sleep(0.2)
-        raise AssertionError(f"waited {PATIENCE:g} s in vain: {what}")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any, Iterator
 
 import pytest
+from ansible_runs import until
 from patroni_site import ETCD, NAME, NODES, Site
 
 pytestmark = pytest.mark.full  # most have a time of grace
@@ -170,13 +171,13 @@ def test_two_timelines_of_one_number(site: Site) -> None:
     try:
         status, body = site.rest(first, "/switchover", "POST", {"leader": first, "candidate": second})
         assert status == 200, body
-        site.until(lambda: not site.ask(second, "SELECT pg_is_in_recovery()"), "the second leads")
+        until(lambda: not site.ask(second, "SELECT pg_is_in_recovery()"), "the second leads")
         site.ask(second, "CREATE TABLE branch AS SELECT generate_series(1, 1000) AS n")
         for node in (first, second):
             site.client.kill(node)
     finally:
         site.client.unpause(third)
-    site.until(lambda: not site.ask(third, "SELECT pg_is_in_recovery()"), "the third leads, on a timeline of its own")
+    until(lambda: not site.ask(third, "SELECT pg_is_in_recovery()"), "the third leads, on a timeline of its own")
     # Further than the second, which would otherwise only wait, and be called streaming meanwhile.
     site.ask(third, "CREATE TABLE other AS SELECT generate_series(1, 2000000) AS n")
     site.client.start(second)

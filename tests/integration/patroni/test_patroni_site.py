@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_runs import until
 from patroni_site import NAME, NODES, Site
 
 README = Path(__file__).parents[3] / "roles/patroni/README.md"
@@ -73,7 +74,7 @@ def test_what_somebody_has_changed_by_hand_is_told_and_taken_back(site: Site) ->
     site.play("deploy", *settings)
     status, body = site.rest(leader, "/config", "PATCH", {"ttl": 31, "postgresql": {"parameters": {"work_mem": "9MB"}}})
     assert status == 200, body
-    site.until(lambda: site.ask(leader, "SHOW work_mem") == "9MB", "the change is in force")
+    until(lambda: site.ask(leader, "SHOW work_mem") == "9MB", "the change is in force")
     foreseen = site.play("deploy", "--check", "--diff", *settings)
     assert changed(foreseen) == 1 and "postgresql.parameters.work_mem" in foreseen and "9MB" in foreseen
     assert site.ask(leader, "SHOW work_mem") == "9MB"

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import socket
-import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,20 +14,11 @@ from typing import Any, Callable, Iterator
 
 import docker
 import pytest
-import yaml
+from ansible_runs import free_ports, run_ansible, write_inventory
 from turns import turn
 
 NODE = "howdah-product-node"
 VOLUME = f"{NODE}-data"
-RUN_TIMEOUT = 300  # seconds; the image may have to be built
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @dataclass
@@ -38,7 +27,7 @@ class Site:
 
     folder: Path
     collections: str
-    port: int = field(default_factory=free_port)
+    port: int = field(default_factory=lambda: free_ports(1)[0])
     password: str = field(default_factory=lambda: "canary-" + secrets.token_urlsafe(12))
 
     def run(self, playbook: str, *arguments: str, password: str | None = None, **variables: Any) -> Any:
@@ -49,26 +38,13 @@ class Site:
             "server_port": self.port,
             **variables,
         }
-        inventory = self.folder / "inventory.yml"
-        inventory.write_text(yaml.safe_dump({"postgres": {"hosts": {NODE: host}}}))
-        command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", str(inventory), *arguments]
-        environment = {
-            **os.environ,
+        write_inventory(self.folder, {"postgres": {"hosts": {NODE: host}}})
+        given = {
             "ANSIBLE_COLLECTIONS_PATH": self.collections,
-            "PYTHONPATH": "",
             "POSTGRES_PASSWORD": self.password if password is None else password,
         }
-        return subprocess.run(
-            [*command, f"howdah.postgresql.{playbook}"],
-            cwd=self.folder,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-            text=True,
-            timeout=RUN_TIMEOUT,
-            check=False,
-        )
+        words = [*arguments, f"howdah.postgresql.{playbook}"]
+        return run_ansible("ansible-playbook", self.folder, words, given)
 
 
 def recap(output: str) -> dict[str, int]:

@@ -15,7 +15,7 @@ from typing import Iterator
 import docker
 import psycopg2
 import pytest
-from conftest import free_port
+from ansible_runs import free_ports
 
 CHECKOUT = Path(__file__).parents[3]
 NAME = "howdah-product-quickstart"
@@ -27,7 +27,7 @@ class Quickstart:
     """The command, with its state in a folder of the test's own."""
 
     def __init__(self, folder: Path) -> None:
-        self.port = free_port()
+        self.port = free_ports(1)[0]
         self.credentials = folder / "howdah" / f"{NAME}.env"
         self.command = [str(CHECKOUT / "bin/quickstart"), "--name", NAME, "--port", str(self.port)]
         self.environment = {**os.environ, "XDG_STATE_HOME": str(folder)}

@@ -20,7 +20,8 @@ from typing import Iterator
 import docker
 import psycopg2
 import pytest
-from conftest import NODE, free_port
+from ansible_runs import free_ports
+from conftest import NODE
 from guides import blocks, commands, fill_in
 
 CHECKOUT = Path(__file__).parents[3]
@@ -56,7 +57,7 @@ class Reader:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.password = "canary-" + secrets.token_urlsafe(12)
-        self.port = free_port()
+        self.port = free_ports(1)[0]
         self._renamed: dict[str, str] = {}
 
     def write(self, inventory: str, **renamed: str) -> None:
