@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[2] / "integration"))
 sys.path.insert(0, str(Path(__file__).parents[2] / "integration/faults"))
 
 from fault_kinds import FAULTS, Suffered  # only now found
