@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any, Mapping, Sequence
 
 from .._core.deadline import Deadline
-from .._core.errors import HowdahError, NotTheCoordinator, PatroniRefused
+from .._core.errors import HowdahError, NotTheCoordinator
 from .._docker import client as docker_client
 from .._docker.exec import ask, raise_failure
 from .._patroni.cluster import Cluster, parse
@@ -74,7 +74,7 @@ class Formation:
                 answer = self._ask(message, _REST_SECONDS)
                 if answer["status"] == 200:
                     return parse(answer["body"])
-            except (HowdahError, PatroniRefused):
+            except HowdahError:
                 continue
         return None
 

@@ -15,8 +15,6 @@ from .._core.errors import InvalidInput, NoLeader, PatroniRefused
 
 LEADERS = frozenset({"leader", "standby_leader"})
 SYNCHRONOUS = frozenset({"sync_standby", "quorum_standby"})
-# What a member is in that serves: a replica is running before, and streaming once it follows the leader.
-SERVING = frozenset({"running", "streaming", "in archive recovery"})
 
 
 @dataclass(frozen=True)

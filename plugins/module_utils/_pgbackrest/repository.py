@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Mapping, Sequence
 
 from .._core.deadline import Deadline
 from .._core.errors import (
@@ -161,6 +161,3 @@ def understand(lines: Sequence[str], code: int) -> Said:
 def _lines(executed: Executed) -> list[str]:
     text = executed.stdout + b"\n" + executed.stderr
     return [line.rstrip() for line in text.decode("utf-8", "replace").splitlines() if line.strip()]
-
-
-Progress = Callable[[str], None]
