@@ -53,9 +53,9 @@ class Bed:
             assert not self._thread.is_alive()
 
     def due(self) -> None:
-        """A minute has passed since the last backup."""
+        """A day has passed since the last backup."""
         record = serve.read_record()
-        record["done"] = {key: when - 61 for key, when in record["done"].items()}
+        record["done"] = {key: when - 86401 for key, when in record["done"].items()}
         serve.write_record(record)
 
     def calls(self) -> list[str]:
@@ -66,12 +66,12 @@ class Bed:
 
 @pytest.fixture
 def bed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bed]:
-    """The files, with a backup each minute, and nothing at work yet."""
+    """The files, with a backup at midnight (no test is to meet the next one by chance), and nothing at work yet."""
     program = tmp_path / "pgbackrest"
     program.write_text(PROGRAM.format(folder=tmp_path))
     program.chmod(0o755)
     (tmp_path / "schedule.json").write_text(
-        json.dumps({"stanza": "main", "repositories": [1, 2], "entries": [{"type": "full", "every": 1}]})
+        json.dumps({"stanza": "main", "repositories": [1, 2], "entries": [{"type": "full", "every": 1440}]})
     )
     server = socket.create_server(("127.0.0.1", 0))
     for name, value in {
