@@ -96,6 +96,16 @@ def backup(data: Mapping[str, Any]) -> Iterator[Bar]:
     yield Bar("second run of the role, its check included", data["role again (s)"])
 
 
+def citus(data: Mapping[str, Any]) -> Iterator[Bar]:
+    """The bench of formations."""
+    formation, plain = data["formation"], data["plain"]
+    yield Bar(f"{data['nodes']} nodes of one cluster: second run", plain["second"])
+    yield Bar(f"{data['nodes']} nodes of a formation: second run", formation["second"], plain["second"], data["ratio"])
+    yield Bar(f"aggregate over {data['rows']} rows of one node", formation["whole"])
+    spread = f"aggregate over {data['rows']} rows in {data['shards']} shards on {data['workers']} workers"
+    yield Bar(spread, formation["spread"], formation["whole"])
+
+
 class Bench(NamedTuple):
     """A bench: what it measures, the sentence above its table, its reader, and its arguments by size."""
 
@@ -141,6 +151,14 @@ BENCHES = {
         backup,
         ("--gigabytes", "5", "--rounds", "2"),
         ("--gigabytes", "0.1", "--rounds", "1"),
+    ),
+    "citus": Bench(
+        "Citus",
+        "The playbook `deploy` of a coordinator and two groups of workers, two nodes each, against a cluster of as many"
+        " nodes; and an aggregate on the one machine, whose cores all nodes share.",
+        citus,
+        ("3", "2000000"),
+        ("1", "20000"),
     ),
 }
 
