@@ -19,7 +19,7 @@ import sys
 from typing import Any, Mapping
 
 from .._core.deadline import Deadline
-from .._core.errors import HowdahError, InvalidInput
+from .._core.errors import HowdahError, InvalidInput, RestUnreachable
 from .citus import citus_facts
 from .citus_change import citus_call
 from .citus_check import citus_check
@@ -85,7 +85,9 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
 
 def _rest(request: Mapping[str, Any], deadline: Deadline) -> dict[str, Any]:
     """What Patroni's REST interface answers: of this node, or of another that the request names."""
-    own, tls = os.environ.get("PATRONI_REST", ""), os.environ.get("PATRONI_TLS", "")
+    own, tls = os.environ.get("PATRONI_REST"), os.environ.get("PATRONI_TLS", "")
+    if own is None:  # nobody has said yet what this container is: on a busy machine that takes seconds
+        raise RestUnreachable("The container is starting, and no Patroni runs in it yet.")
     if not own:
         raise InvalidInput("No Patroni runs in this container: its command is not `patroni`.")
     address = request.get("url_host")
