@@ -91,7 +91,7 @@ imbalance:
   returned: success
   type: float
 messages:
-  description: What Citus says of the moves that failed.
+  description: What Citus says of the moves that failed, or why it begins none.
   returned: failure with V(rebalance_failed)
   type: list
   elements: str
@@ -111,7 +111,7 @@ from typing import Any, Mapping
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.howdah.postgresql.plugins.module_utils._citus import model, observe, rebalance
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
-from ansible_collections.howdah.postgresql.plugins.module_utils._core.errors import RebalanceFailed
+from ansible_collections.howdah.postgresql.plugins.module_utils._core.errors import RebalanceFailed, SqlFailed
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker import client
 from ansible_collections.howdah.postgresql.plugins.module_utils._shell import Report, run
 
@@ -124,6 +124,17 @@ _OPTIONS: dict[str, Any] = {
     "timeout": {"type": "float", "default": 3600},
 }
 _PAUSE = 1.0
+
+
+def start(formation: observe.Formation, drain: bool, mode: str) -> None:
+    """Have the job begun.
+
+    :raises RebalanceFailed: when Citus sees at once that it cannot move what is to move.
+    """
+    try:
+        formation.call("rebalance", drain=drain, mode=mode)
+    except SqlFailed as error:
+        raise RebalanceFailed(f"No job was begun: {error.message}", messages=[error.message]) from error
 
 
 def _follow(formation: observe.Formation, patience: float, deadline: Deadline) -> tuple[str, bool]:
@@ -165,7 +176,7 @@ def main() -> None:
                 if node.takes_shards:
                     formation.call("take_shards", host=node.host, port=node.port, value=False)
             if rebalance.needs_start(plan, facts["jobs"]):
-                formation.call("rebalance", drain=bool(drained), mode=params["transfer_mode"])
+                start(formation, bool(drained), params["transfer_mode"])
             told, at_work = _follow(formation, params["patience"], deadline)
             facts = formation.facts(["placements"])
             held = model.placements(model.nodes(facts["nodes"]), facts["placements"])

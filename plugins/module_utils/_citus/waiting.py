@@ -30,7 +30,9 @@ def wait(formation: Formation, deadline: Deadline, once: bool) -> tuple[dict[str
     :raises NotTheCoordinator: when the container does not lead any more.
     :raises FormationUnsettled: when it takes too long; the message tells what is lacking.
     """
+    lacking: list[str] = []
     while True:
+        before = lacking
         facts: dict[str, Any] = {"version": None, "nodes": []}
         known: list[Node] = []
         try:
@@ -43,9 +45,10 @@ def wait(formation: Formation, deadline: Deadline, once: bool) -> tuple[dict[str
         except (CitusMissing, NotTheCoordinator):
             raise
         except DeadlineExceeded as error:
-            if deadline.expired():
+            if deadline.expired() and not before:
                 raise
-            lacking = [error.message]
+            # What was lacking a moment ago tells more than that there was no time to look again.
+            lacking = before if deadline.expired() else [error.message]
         except HowdahError as error:
             lacking = [error.message]
         if not lacking or once:
