@@ -130,7 +130,9 @@ archiver:
       description: When that was.
       type: str
     failing:
-      description: Whether the last attempt failed.
+      description:
+        - Whether the last attempt failed, or the log has waited for two minutes in which nothing was archived - a
+          command that crashes is no failed attempt to PostgreSQL. The latter only if the login may see it.
       type: bool
     waiting_bytes:
       description: >-

@@ -23,11 +23,15 @@ SELECT current_setting('archive_mode'),
   FROM pg_catalog.pg_stat_archiver
 """
 # What waits: whole segments, and what there is of the present one. The name of what was archived last does not tell:
-# after a backup it is that of the backup's own file, older than what follows it.
+# after a backup it is that of the backup's own file, older than what follows it. And whether it has waited for two
+# minutes, in which nothing was archived: a command that crashes ends the archiver, which counts that as no failure.
 _WAITING = """
-SELECT (segment * (SELECT count(*) FROM pg_catalog.pg_ls_archive_statusdir() WHERE name ~ '^[0-9A-F]{24}[.]ready$')
-        + mod(pg_current_wal_lsn() - '0/0', segment))::bigint
-  FROM (SELECT setting::bigint AS segment FROM pg_catalog.pg_settings WHERE name = 'wal_segment_size') AS here
+SELECT (segment * files + mod(pg_current_wal_lsn() - '0/0', segment))::bigint,
+       greatest(last_archived_time, oldest, pg_postmaster_start_time()) < now() - interval '2 min'
+  FROM (SELECT setting::bigint AS segment FROM pg_catalog.pg_settings WHERE name = 'wal_segment_size') AS here,
+       (SELECT count(*) AS files, coalesce(min(modification), 'infinity') AS oldest
+          FROM pg_catalog.pg_ls_archive_statusdir() WHERE name ~ '^[0-9A-F]{24}[.]ready$') AS ready,
+       pg_catalog.pg_stat_archiver
 """
 
 
@@ -59,9 +63,10 @@ def server_info(target: Target, settings: Sequence[str], deadline: Deadline) -> 
             "looking at the server",
         )[0]
         archiver = session.query(_ARCHIVER, (), deadline, "looking at the archiver")[0]
-        waiting = None
+        waiting, stuck = None, False
         if archiver[0] != "off" and archiver[7]:
-            waiting = int(session.query(_WAITING, (), deadline, "looking at what waits to be archived")[0][0])
+            row = session.query(_WAITING, (), deadline, "looking at what waits to be archived")[0]
+            waiting, stuck = int(row[0]), bool(row[1])
         databases = session.query(
             "SELECT datname, CASE WHEN has_database_privilege(oid, 'CONNECT') THEN pg_database_size(oid) END"
             " FROM pg_catalog.pg_database WHERE datallowconn ORDER BY datname",
@@ -87,7 +92,7 @@ def server_info(target: Target, settings: Sequence[str], deadline: Deadline) -> 
             "last_archived_time": archiver[3] and archiver[3].isoformat(),
             "last_failed": archiver[4],
             "last_failed_time": archiver[5] and archiver[5].isoformat(),
-            "failing": archiver[6],
+            "failing": archiver[6] or stuck,
             "waiting_bytes": waiting,
         },
         "databases": [{"name": name, "size_bytes": size} for name, size in databases],

@@ -41,6 +41,13 @@ def in_repository(*words: str) -> str:
     return done.stdout
 
 
+def kept(image: str) -> list[str]:
+    """The whole data folders that a restore has moved aside in the server's volume."""
+    script = "find /v/.howdah-kept -mindepth 2 -maxdepth 2 -name PG_VERSION"
+    words = ["docker", "run", "--rm", "--network", "none", "-v", f"{NODE}-data:/v:ro", image, "bash", "-c", script]
+    return subprocess.run(words, capture_output=True, text=True, timeout=120, check=True).stdout.split()
+
+
 @pytest.fixture
 def whole(site: Site) -> Iterator[Site]:
     """The cluster, which is put right again afterwards."""
@@ -64,13 +71,24 @@ def test_row_wrong_passphrase(whole: Site) -> None:
     assert code_of(output) == 1701
     assert "canary-that-is-wrong" not in output
     assert "cannot be used" in whole.problem(backup_secrets=wrong)
+    # The command of pgBackRest 2.45 crashes then, which PostgreSQL does not count as a failure.
+    whole.sql("CREATE TABLE IF NOT EXISTS waits (n int); INSERT INTO waits VALUES (1)")
+    segment = whole.sql("SELECT pg_walfile_name(pg_switch_wal())")
+    health = ["/opt/container/bin/health", "archive"]
+    until(lambda: "archiving fails" in whole.exec(NODE, *health, check=False), "the health check tells", 240)
+    assert whole.sql(wal_archive.question(segment)) == "f"
+    # It says nothing of a server that does not answer in time.
+    said = "the log is not archived since"
+    until(lambda: said in whole.problem(backup_secrets=wrong), "status tells")
     whole.run("deploy")
+    whole.wait_archived(segment)
+    assert "the log is archived" in whole.exec(NODE, *health)
     assert [one["label"] for one in whole.info()["backup"]] == before, "nothing was changed"
 
 
-def test_row_corrupted_file(whole: Site) -> None:
+def test_row_corrupted_file(whole: Site, test_image: str) -> None:
     whole.run("backup", "-e", "backup_type=full")
-    label = whole.info()["backup"][-1]["label"]
+    older, label = whole.labels()[-2:]
     # The largest file of the backup gets other bytes in its middle.
     script = (
         f"f=$(find {ONE}/backup/howdah-backup/{label}/pg_data -type f -size +8k -printf '%s %p\\n' | sort -n | tail -1"
@@ -79,6 +97,14 @@ def test_row_corrupted_file(whole: Site) -> None:
     in_repository("bash", "-c", script)
     output = whole.run("restore_drill", code=2)
     assert code_of(output) == 1706
+    # Nor does a restore in place destroy anything, and another backup serves.
+    whole.sql("CREATE TABLE IF NOT EXISTS intact (n int); INSERT INTO intact VALUES (1)")
+    whole.wait_archived(whole.sql("SELECT pg_walfile_name(pg_switch_wal())"))
+    assert code_of(whole.run("restore", "-e", "restore_cluster=howdah-backup", code=2)) == 1706
+    assert kept(test_image), "the former data are still there"
+    whole.run("restore", "-e", "restore_cluster=howdah-backup", "-e", f"restore_set={older}")
+    assert whole.sql("SELECT count(*) FROM intact") == "1"
+    assert not kept(test_image)
     in_repository("rm", "-rf", ONE)  # no later test shall meet it
 
 
@@ -129,16 +155,18 @@ def test_row_archive_gap(whole: Site) -> None:
 
 
 def test_row_interrupted_backup(whole: Site, docker_client: docker.APIClient) -> None:
-    before = [one["label"] for one in whole.info()["backup"]]
+    before = whole.labels()
+    slow = ["--compress-type=gz", "--compress-level=9", "--process-max=1"]
     subprocess.run(
-        ["docker", "exec", "-d", REPOSITORY, "pgbackrest", "--stanza=howdah-backup", "--type=full", "backup"],
+        ["docker", "exec", "-d", REPOSITORY, "pgbackrest", "--stanza=howdah-backup", "--type=full", *slow, "backup"],
         check=True,
     )
-    time.sleep(0.7)
+    until(lambda: whole.info()["status"]["lock"]["backup"]["held"], "the backup runs", 30)
     docker_client.kill(REPOSITORY)
     docker_client.start(REPOSITORY)
+    assert whole.labels() == before, "it was cut off"
     whole.run("backup", "-e", "backup_type=full")
-    labels = [one["label"] for one in whole.info()["backup"]]
+    labels = whole.labels()
     assert labels[-1] not in before
     whole.run("restore_drill")
 
@@ -152,7 +180,7 @@ def test_row_a_backup_takes_too_long(whole: Site) -> None:
     whole.run("backup")
 
 
-def test_row_interrupted_restore(whole: Site, docker_client: docker.APIClient) -> None:
+def test_row_interrupted_restore(whole: Site, docker_client: docker.APIClient, test_image: str) -> None:
     whole.sql("CREATE TABLE IF NOT EXISTS kept (n int); INSERT INTO kept VALUES (1)")
     whole.wait_archived(whole.sql("SELECT pg_walfile_name(pg_switch_wal())"))
     name = f"{NODE}-restore"
@@ -165,6 +193,7 @@ def test_row_interrupted_restore(whole: Site, docker_client: docker.APIClient) -
     assert killer.wait(10) == 0
     assert code_of(output) == 1301
     # What was there is kept, and nothing can start on what is half-made.
+    assert len(kept(test_image)) == 1
     docker_client.start(NODE)
     until(lambda: "restore_cut_off" in whole.logs(NODE), "the server refuses to start", 30)
     docker_client.stop(NODE)
@@ -172,6 +201,7 @@ def test_row_interrupted_restore(whole: Site, docker_client: docker.APIClient) -
     assert "a restore of before was cut off" in " ".join(told.split())
     whole.run("restore", "-e", "restore_cluster=howdah-backup")
     assert whole.sql("SELECT count(*) FROM kept") == "1"
+    assert not kept(test_image)
 
 
 def test_row_no_room_for_both(whole: Site) -> None:

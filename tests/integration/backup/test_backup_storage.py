@@ -92,6 +92,13 @@ def test_backups_and_log_are_in_both_repositories(site: Site, leaks: Callable[..
 def test_what_is_stored_cannot_be_read(site: Site, storage: S3) -> None:
     assert f"main/archive/{PREFIX}/archive.info" in storage.objects()
 
+    def begins(count: int, *options: str) -> str:
+        words = ["pgbackrest", "--repo=2", *options, "repo-get", f"archive/{PREFIX}/archive.info"]
+        return site.exec(site.repository, "bash", "-c", f"{' '.join(words)} | head -c {count}")
+
+    assert begins(10) == "[backrest]", "whoever has the passphrase reads it"
+    assert begins(8, "--raw") == "Salted__", "as OpenSSL writes what is encrypted"
+
 
 def test_the_keys_are_the_repositorys_alone(site: Site) -> None:
     environment = site.client.inspect_container(site.nodes[0])["Config"]["Env"]

@@ -10,14 +10,19 @@ _CONF = "/etc/howdah/pgbackrest.conf"
 _QUEUE = re.compile(r"^archive-push-queue-max=(\d+) *([kmgtp]?)(?:i?b)?$", re.IGNORECASE | re.MULTILINE)
 # Of what may wait before pgBackRest drops it: whoever is told must have time to act.
 _QUEUE_SHARE = 0.5
-# Whether the last attempt failed, and how many bytes wait; nothing where this server does not archive. The name of what
-# was archived last does not tell: after a backup it is that of the backup's own file, older than what follows it.
+# Whether archiving fails, and how many bytes wait; nothing where this server does not archive. The name of what was
+# archived last does not tell: after a backup it is that of the backup's own file, older than what follows it. Nor does
+# the last failure alone: a command that crashes ends PostgreSQL's archiver, which counts no failure and begins again.
+# So whatever has waited for two minutes, in which nothing was archived, has failed as well.
 QUESTION = (
     "SELECT CASE WHEN NOT pg_is_in_recovery() AND current_setting('archive_mode') <> 'off' THEN"
-    " coalesce(last_failed_time > coalesce(last_archived_time, '-infinity'), false)::int || ' ' ||"
-    " (segment * (SELECT count(*) FROM pg_ls_archive_statusdir() WHERE name ~ '^[0-9A-F]{24}[.]ready$')"
-    " + mod(pg_current_wal_lsn() - '0/0', segment))::bigint END"
-    " FROM pg_stat_archiver, (SELECT setting::bigint AS segment FROM pg_settings WHERE name = 'wal_segment_size') AS s"
+    " coalesce(last_failed_time > done"
+    " OR greatest(done, oldest, pg_postmaster_start_time()) < now() - interval '2 min', false)::int || ' ' ||"
+    " (segment * files + mod(pg_current_wal_lsn() - '0/0', segment))::bigint END"
+    " FROM (SELECT last_failed_time, coalesce(last_archived_time, '-infinity') AS done FROM pg_stat_archiver) AS a,"
+    " (SELECT setting::bigint AS segment FROM pg_settings WHERE name = 'wal_segment_size') AS s,"
+    " (SELECT count(*) AS files, coalesce(min(modification), 'infinity') AS oldest FROM pg_ls_archive_statusdir()"
+    " WHERE name ~ '^[0-9A-F]{24}[.]ready$') AS r"
 )
 
 
@@ -49,5 +54,5 @@ def verdict(answer: str | None, most: int | None) -> tuple[bool, str]:
     if most is not None and waiting >= most * _QUEUE_SHARE:
         return False, f"{waits}; beyond {most >> 20} MiB they are dropped, and no restore gets across the gap"
     if failing:
-        return False, f"the last attempt to archive failed, {waits}"
+        return False, f"archiving fails, {waits}"
     return True, f"the log is archived, {waits}"
