@@ -84,10 +84,32 @@ def _full_replica(spread: Spread, machine: Machine) -> None:
     _full(spread, _others(spread, machine)[0])
 
 
+def _back_after_an_hour(spread: Spread, machine: Machine) -> None:
+    """A replica's machine is away while much is written, and then catches up."""
+    replica = _others(spread, machine)[0]
+    node = f"{machine.name}-pg"
+    replica.cut()
+    until(lambda: f"{replica.name}-pg" not in _streaming(spread), "the replica is missed")
+    # What a busy hour leaves: 640 MB, 40 segments, with checkpoints in between.
+    words = "SELECT pg_logical_emit_message(false, 'hour', repeat('x', 16000000)) FROM generate_series(1, 10)"
+    for _turn in range(4):
+        spread.run(node, ["psql", "-qAtc", words])
+        spread.run(node, ["psql", "-qAtc", "CHECKPOINT"])
+    replica.heal()
+    until(lambda: f"{replica.name}-pg" in _streaming(spread), "the replica has caught up")
+
+
+def _streaming(spread: Spread) -> list[str]:
+    return [one["name"] for one in spread.members() if one["state"] == "streaming"]
+
+
 FAULTS = {
     "leader": Fault("the leader's machine cut off, with its member of etcd", 22.0, _leader_gone),
     "replica": Fault("a replica's machine cut off for 30 s", 22.0, _replica_gone),
     "etcd": Fault("the leader cut off from etcd only, for 30 s", 22.0, _no_etcd),
     "replicas": Fault("the leader cut off from its replicas only, for 30 s", 22.0, _no_replicas),
     "full replica": Fault("a replica's disk full for 30 s", 22.0, _full_replica),
+    # Writing fails, and the server lives: for Patroni that is no reason to have another one lead.
+    "full leader": Fault("the leader's disk full for 30 s", 35.0, _full),
+    "back": Fault("a replica's machine back after 640 MB of WAL", 22.0, _back_after_an_hour),
 }

@@ -80,3 +80,9 @@ def test_nodes_of_citus_have_its_section_its_settings_and_its_lines_before_those
     ]
     # Without Citus the image's own lines hold, as ever.
     assert evaluated("'pg_hba' in patroni_yml.postgresql or 'citus' in patroni_yml") is False
+
+
+def test_a_replica_that_does_not_answer_is_missed_before_a_leader_would_be_unless_a_site_says_otherwise() -> None:
+    asked = "patroni_dynamic.postgresql.parameters.wal_sender_timeout"
+    assert evaluated(asked) == "15s"
+    assert evaluated(asked, patroni_settings={"wal_sender_timeout": "1min"}) == "1min"
