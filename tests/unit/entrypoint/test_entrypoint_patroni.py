@@ -170,6 +170,26 @@ def test_a_bad_file_is_one_clear_line(tmp_path: Path, text: str, expected: str) 
     assert str(file) in member.faults[0].message
 
 
+def test_passwords_of_members_come_from_a_file_of_their_own(tmp_path: Path) -> None:
+    """A new cluster's roles get them; another file that says something else does not matter."""
+    node, members = tmp_path / "patroni.yml", tmp_path / "members.yml"
+    own = {"postgresql": {"authentication": {"rewind": {"username": "winder"}}}}
+    node.write_text(json.dumps(own), encoding="utf-8")
+    given = {section: {"password": f"{section} 'x'"} for section in ("replication", "rewind")}
+    members.write_text(json.dumps({"postgresql": {"authentication": given}}), encoding="utf-8")
+    asked = (WHOLE, environment.Settings(), str(node), str(tmp_path / "tls"))
+    found = patroni_node.read(*asked, str(members)).roles
+    assert [(role.name, role.password) for role in found] == [
+        ("replicator", "replication 'x'"),
+        ("winder", "rewind 'x'"),
+    ]
+    members.write_text("[]", encoding="utf-8")
+    faults = patroni_node.read(*asked, str(members)).faults
+    assert [str(members) in fault.message for fault in faults] == [True]
+    members.unlink()
+    assert [role.password for role in patroni_node.read(*asked, str(members)).roles] == [None, None]
+
+
 def test_a_certificate_without_its_key_is_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "node.crt").write_text("x", encoding="utf-8")
     member = patroni_node.read(WHOLE, environment.Settings(), str(tmp_path / "none"), str(tmp_path))

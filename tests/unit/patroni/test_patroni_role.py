@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from ansible.errors import AnsibleFilterError
+from ansible_collections.howdah.postgresql.plugins.filter.member_passwords import FilterModule
 
 ROLE = Path(__file__).parents[3] / "roles/patroni"
 
@@ -86,3 +89,91 @@ def test_a_replica_that_does_not_answer_is_missed_before_a_leader_would_be_unles
     asked = "patroni_dynamic.postgresql.parameters.wal_sender_timeout"
     assert evaluated(asked) == "15s"
     assert evaluated(asked, patroni_settings={"wal_sender_timeout": "1min"}) == "1min"
+
+
+# --- Passwords of members ------------------------------------------------------------------------
+
+PASSWORDS = {"PATRONI_REPLICATION_PASSWORD": "{{ 7 * 7 }} it's", "PATRONI_REWIND_PASSWORD": 'a"b$c`d\\'}
+
+
+def test_members_have_certificates_unless_passwords_are_asked_for() -> None:
+    asked = "[patroni_members_files, patroni_roles | map(attribute='name'), 'pg_hba' in patroni_yml.postgresql]"
+    assert evaluated(asked) == [[], ["postgres"], False]
+
+
+def test_members_passwords_are_in_a_file_of_their_own_and_in_the_roles_of_the_leader(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in PASSWORDS.items():
+        monkeypatch.setenv(name, value)
+    asked = "[patroni_certificate.files, patroni_roles, patroni_yml.postgresql.pg_hba, patroni_container | string]"
+    files, roles, lines, container = evaluated(asked, patroni_member_authentication="password")
+    assert [file["path"] for file in files] == ["patroni.yml", "members.yml"]
+    told = json.loads(files[1]["secret_content"])["postgresql"]["authentication"]
+    assert [told[section]["password"] for section in ("replication", "rewind")] == list(PASSWORDS.values())
+    given = {role["name"]: role["password"] for role in roles[1:]}
+    assert given == dict(zip(("replicator", "rewinder"), PASSWORDS.values()))
+    assert lines == [
+        "local all all peer",
+        "hostssl replication replicator all scram-sha-256",
+        "hostssl all rewinder all scram-sha-256",
+        "hostssl all all all scram-sha-256",
+    ]
+    assert not [password for password in PASSWORDS.values() if password in files[0]["content"] or password in container]
+
+
+HOSTILE = [
+    "it's", 'say "hi"', "`id`", "$HOME", "$(touch /tmp/x)", "\\", "trailing\\", "\\n", ":x", "{{ 1 + 1 }}", "{% raw %}",
+    "{0}", "#no comment", " ", " leading", "null", "true", "0", "~", "- a", "a: b", "x" * 2000,
+]  # fmt: skip
+UNFIT = ["", None, 12345, "a\0b", "a\udc80b", "in\nside", "end\n", "\r\n", "\ttab", "a$$b", "\u00e9", "\U0001f418"]
+
+
+@pytest.mark.parametrize("password", HOSTILE)
+def test_a_members_password_is_read_as_it_was_given(password: str) -> None:
+    text = FilterModule().filters()["member_passwords"](password, "other")
+    for read in (json.loads, yaml.safe_load):
+        told = read(text)["postgresql"]["authentication"]
+        assert told == {"replication": {"password": password}, "rewind": {"password": "other"}}
+    assert "{{" not in text and "{%" not in text
+
+
+@pytest.mark.parametrize("password", UNFIT)
+def test_what_is_no_password_of_members_is_refused_without_being_shown(password: Any) -> None:
+    make = FilterModule().filters()["member_passwords"]
+    for pair, section in ((("other", password), "rewind"), ((password, "other"), "replication")):
+        with pytest.raises(AnsibleFilterError) as raised:
+            make(*pair)
+        assert section in str(raised.value) and "12345" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({}, "Export PATRONI_REPLICATION_PASSWORD and PATRONI_REWIND_PASSWORD"),
+        ({"patroni_replication_password": "canary-one"}, "Export PATRONI_REPLICATION_PASSWORD"),
+        ({"patroni_replication_password": "canary-one", "patroni_rewind_password": "canary\u00e9"}, "printable ASCII"),
+        ({"patroni_member_authentication": "peer"}, "is certificate or password"),
+        (
+            {"patroni_replication_password": "a", "patroni_rewind_password": "b", "citus_group": 0},
+            "by certificate only",
+        ),
+    ],
+)
+def test_passwords_of_members_are_refused_before_anything_is_deployed(
+    tmp_path: Path, options: dict[str, Any], said: str
+) -> None:
+    play = [{"hosts": "pg1", "gather_facts": False, "tasks": [{"ansible.builtin.include_role": {
+        "name": "howdah.postgresql.patroni", "tasks_from": "check"}}]}]  # fmt: skip
+    (tmp_path / "play.yml").write_text(json.dumps(play), encoding="utf-8")
+    given = {"patroni_member_authentication": "password", "patroni_etcd_hosts": ["e:2379"], **options}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PATRONI_")}
+    done = subprocess.run(
+        [
+            Path(sys.executable).with_name("ansible-playbook"), "-vvv", "-i", "pg1,", "-c", "local", "play.yml",
+            "-e", json.dumps(given),
+        ],
+        env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert said in done.stdout and "canary" not in done.stdout.replace(json.dumps(given), "")

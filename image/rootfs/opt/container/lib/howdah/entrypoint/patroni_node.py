@@ -18,6 +18,8 @@ from .patroni_files import REPLICATOR, REST_PORT, REWINDER, SHARED_SETTINGS, mer
 
 FOLDER = "/etc/howdah"
 FILE = f"{FOLDER}/patroni.yml"
+# Passwords that members log in to each other with, where they do: apart, so that the other file can be shown.
+MEMBERS_FILE = f"{FOLDER}/members.yml"
 TLS = f"{FOLDER}/tls"
 _PACKAGES = "/opt/container/venv/lib/python3*/site-packages"
 
@@ -78,11 +80,16 @@ class Member:
     warnings: tuple[Fault, ...] = field(default=())
 
 
-def read(environ: Mapping[str, str], settings: Settings, file: str = FILE, tls: str = TLS) -> Member:
+def read(
+    environ: Mapping[str, str], settings: Settings, file: str = FILE, tls: str = TLS, members: str = MEMBERS_FILE
+) -> Member:
     """Look at all of it, and collect what is wrong."""
     content, faults = _load(file)
+    passwords, members_faults = _load(members)
     found_tls, tls_faults = _certificate(tls)
-    return understand(environ, settings, content, found_tls, [*faults, *tls_faults])
+    return understand(
+        environ, settings, merge(content, passwords), found_tls, [*faults, *members_faults, *tls_faults]
+    )
 
 
 def understand(

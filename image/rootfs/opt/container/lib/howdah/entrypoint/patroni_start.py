@@ -39,6 +39,8 @@ def prepare(
     os.mkdir(DIRECTORY, 0o700)
     _write(f"{DIRECTORY}/10-image.yml", patroni_files.text(patroni_files.defaults(node)))
     os.symlink(patroni_node.FILE, f"{DIRECTORY}/50-node.yml")
+    # Patroni passes it over as long as there is none, and reads it when it is told to reload.
+    os.symlink(patroni_node.MEMBERS_FILE, f"{DIRECTORY}/60-members.yml")
     _write(f"{DIRECTORY}/90-image.yml", patroni_files.text(patroni_files.decisions(node)))
     _write(runtime.ARGUMENTS, "".join(f"{word}\n" for word in config.words(config.logging_settings(runtime.LOGS))))
     _write(runtime.BOOTSTRAP, json.dumps(bootstrap_request(settings, member.roles)))
