@@ -58,7 +58,7 @@ class Volumes:
         if self._temporary is not None:
             deadline = Deadline(_REMOVAL_SECONDS)
             with request(self._client, deadline, "removing a temporary container"):
-                self._client.remove_container(self._temporary, force=True)
+                self._client.remove_container(self._temporary, force=True, v=True)
 
     def observe(self) -> list[Observed]:
         """What there is, volume by volume.
@@ -138,7 +138,7 @@ class Volumes:
             )
         if self._temporary is not None:  # made for reading, without the volumes that did not exist then
             with request(self._client, self._deadline, "removing a temporary container"):
-                self._client.remove_container(self._temporary, force=True)
+                self._client.remove_container(self._temporary, force=True, v=True)
             self._temporary = None
         binds = [f"{wish.volume}:{_MOUNTS}/{number}" for number, wish in enumerate(wishes)]
         try:
