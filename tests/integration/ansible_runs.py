@@ -57,15 +57,28 @@ def run_ansible(
     :param folder: has the inventory; it becomes the working folder, and holds the authority of the nodes.
     :param timeout: in seconds.
     """
+    given = {"TIMEOUT_CHANGE_PASSWORD": "30", **environment}  # on a loaded machine 5 s are too little
+    command = [str(Path(sys.executable).with_name(program)), "-i", str(folder / "inventory.yml"), *words]
+    return _run(command, folder, given, timeout)
+
+
+def type_commands(folder: Path, typed: Sequence[str], timeout: float = TIMEOUT) -> str:
+    """What commands of a page print, all in one shell, which stops at the first that fails.
+
+    :param folder: the working folder, which holds the authority of the nodes.
+    """
+    path = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    done = _run(["bash", "-c", "\n".join(["set -eux", *typed])], folder, path, timeout)
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def _run(
+    command: Sequence[str], folder: Path, environment: Mapping[str, str], timeout: float
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [str(Path(sys.executable).with_name(program)), "-i", str(folder / "inventory.yml"), *words],
-        env={
-            **os.environ,
-            "PYTHONPATH": "",
-            "TIMEOUT_CHANGE_PASSWORD": "30",  # on a loaded machine 5 s are too little
-            "XDG_STATE_HOME": str(folder),
-            **environment,
-        },
+        command,
+        env={**os.environ, "PYTHONPATH": "", "XDG_STATE_HOME": str(folder), **environment},
         cwd=folder,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -8,17 +8,14 @@ Only names and ports are others, and a moment and secrets stand where the page l
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Iterator, Sequence
 
 import docker
 import pytest
-from ansible_runs import TIMEOUT
+from ansible_runs import type_commands
 from backup_site import Site
 from guides import blocks, commands, fill_in
 from turns import turn
@@ -48,20 +45,8 @@ class Reader(Site):
 
     def type(self, typed: Sequence[str]) -> str:
         """All commands in one shell, which stops at the first that fails; what they print."""
-        script = "\n".join(["set -eux", fill_in(commands(blocks(PAGE, "console")[0])[0], self.password), *typed])
-        done = subprocess.run(
-            ["bash", "-c", script],
-            env={
-                **os.environ,
-                "PYTHONPATH": "",
-                "XDG_STATE_HOME": str(self.folder),
-                "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-            },
-            cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            timeout=TIMEOUT, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stdout
-        return done.stdout
+        export = fill_in(commands(blocks(PAGE, "console")[0])[0], self.password)
+        return type_commands(self.folder, [export, *typed])
 
 
 @pytest.fixture

@@ -8,16 +8,14 @@ Only names, the port and the repository of Citus are others, and secrets stand w
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Iterator, Sequence
 
 import docker
 import psycopg2
 import pytest
+from ansible_runs import type_commands
 from citus_bed import NAME, PLAYBOOK_TIMEOUT, PREFIX, Formation
 from guides import blocks, commands, fill_in, words
 from turns import turn
@@ -52,19 +50,7 @@ class Reader(Formation):
     def type(self, folder: Path, typed: Sequence[str]) -> str:
         """All commands in one shell, which stops at the first that fails; what they print."""
         export = fill_in(commands(blocks(PAGE, "console")[0])[0], self.password)
-        done = subprocess.run(
-            ["bash", "-c", "\n".join(["set -eux", export, *typed])],
-            env={
-                **os.environ,
-                "PYTHONPATH": "",
-                "XDG_STATE_HOME": str(folder),
-                "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-            },
-            cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            timeout=PLAYBOOK_TIMEOUT, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stdout
-        return done.stdout
+        return type_commands(folder, [export, *typed], PLAYBOOK_TIMEOUT)
 
 
 @pytest.fixture
