@@ -166,6 +166,7 @@ def test_destroy_keeps_the_data_unless_the_name_is_typed(site: Site) -> None:
     for typed in ("", "another"):
         told = site.play("destroy", *given(destroy_data=typed))
         assert told.count("stay in the volumes") == 1, told
+        assert ("typed, another, is another name" in told) == bool(typed), told
         assert not [node for node in NODES if site.exists(node)]
         assert data <= site.volumes()
     site.play("deploy")
