@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import subprocess
 import sys
@@ -24,6 +25,13 @@ DATABASE = "citus"
 PLAYBOOK_TIMEOUT = 900
 PATIENCE = 240.0
 _AGENT_SECONDS = 30
+
+
+def point_of(said: str) -> str:
+    """The name of the restore point that a playbook told."""
+    found = re.search(r"The restore point is (\S+); every group is archived up to there", said)
+    assert found is not None, said
+    return found[1]
 
 
 class Formation:

@@ -6,14 +6,13 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections import Counter
 
 import psycopg2
 import pytest
 from ansible_runs import until
-from citus_bed import NAME, PREFIX, Formation
+from citus_bed import NAME, PREFIX, Formation, point_of
 from citus_clients import CALM, prepare
 from fault_writer import TABLE, Writer
 
@@ -36,13 +35,6 @@ def _tables(formation: Formation) -> None:
         cursor.execute("CREATE TABLE howdah_together (place int, number bigint, PRIMARY KEY (place, number))")
         cursor.execute("SELECT create_distributed_table('howdah_together', 'place', shard_count => 12)")
     connection.close()
-
-
-def point_of(said: str) -> str:
-    """The name that a playbook told."""
-    found = re.search(r"The restore point is (\S+); every group is archived up to there", said)
-    assert found is not None, said
-    return found[1]
 
 
 def test_a_formation_goes_back_to_a_restore_point_made_while_clients_wrote(formation: Formation) -> None:
