@@ -7,6 +7,7 @@ This module util is PRIVATE to the collection: it may change without notice.
 """
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, Mapping, Sequence
 
 from .._core.deadline import Deadline
@@ -32,6 +33,9 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
 }
 # A member that cannot be asked shall not use up the time of the others.
 _ASK_SECONDS = 10.0
+# Patroni closes its interface for a moment when it reads a new certificate, and refuses whoever asks then.
+_CLOSED_SECONDS = 1.5
+_PAUSE = 0.5
 
 
 class Rest:
@@ -54,6 +58,16 @@ class Rest:
         :param seconds: bounds a request that takes long; by default a few seconds.
         :raises RestUnreachable: when no answer comes.
         """
+        until = self.deadline.elapsed() + _CLOSED_SECONDS
+        while True:
+            try:
+                return self._ask(method, path, host, body, seconds)
+            except RestUnreachable:
+                if method != "GET" or self.deadline.elapsed() + _PAUSE > until or self.deadline.left() <= _PAUSE:
+                    raise
+            time.sleep(_PAUSE)
+
+    def _ask(self, method: str, path: str, host: str | None, body: Any, seconds: float | None) -> tuple[int, Any]:
         errors: list[HowdahError] = []
         for container in list(self.containers):
             bound = Deadline(min(seconds or _ASK_SECONDS, self.deadline.check(f"asking Patroni for {path}")))

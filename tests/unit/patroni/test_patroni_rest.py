@@ -43,6 +43,31 @@ def test_what_may_have_arrived_is_not_sent_to_another_one(monkeypatch: pytest.Mo
         asked(monkeypatch, {"pg1"}).ask("POST", "/switchover")
 
 
+def test_an_interface_that_is_closed_for_a_moment_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    members = asked(monkeypatch, set())
+    refused = 3
+    asking: list[str] = []
+
+    def answer(_client: Any, container: str, message: Any, _bound: Any) -> dict[str, Any]:
+        asking.append(container)
+        if len(asking) <= refused:
+            raise RestUnreachable("Connection reset by peer.")
+        return {"result": {"status": 200, "body": message["path"]}}
+
+    monkeypatch.setattr(rest, "ask", answer)
+    monkeypatch.setattr(rest, "_PAUSE", 0.01)
+    assert members.ask("GET", "/config") == (200, "/config")
+    assert asking == ["pg1", "pg2", "pg1", "pg2"]
+    asking.clear()
+    with pytest.raises(RestUnreachable):  # it may have arrived
+        members.ask("POST", "/switchover")
+    assert asking == ["pg2"]
+    refused = 10**6
+    monkeypatch.setattr(rest, "_CLOSED_SECONDS", 0.05)
+    with pytest.raises(RestUnreachable):  # who stays closed is not waited for
+        members.ask("GET", "/config")
+
+
 class Noticing:
     """Members that notice one after another, look by look, that they wait for a restart."""
 
