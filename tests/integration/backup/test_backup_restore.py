@@ -49,6 +49,11 @@ def test_deploying_again_changes_nothing(site: Site) -> None:
     assert changes(site.run("deploy", "--check", "--diff")) == []
 
 
+def test_servers_compress_the_log_as_the_repository_does_backups(site: Site) -> None:
+    segments = site.exec(REPOSITORY, "find", "/var/lib/pgbackrest/one/archive", "-type", "f", "-name", "0*-*").split()
+    assert segments and [name for name in segments if not name.endswith(".zst")] == []
+
+
 def test_no_backup_is_made_while_there_is_a_young_one(site: Site) -> None:
     before = [one["label"] for one in site.info()["backup"]]
     assert changes(site.run("backup", "-e", "max_age=3600")) == []
@@ -216,5 +221,7 @@ def test_destroy_removes_what_was_typed_and_nothing_else(site: Site, docker_clie
     assert volumes(docker_client) == repository, "the backups stay"
     assert f"To remove them too, type the name: -e destroy_backups={CLUSTER}" in told
     assert docker_client.containers(all=True, filters={"name": "^/howdah-backup-"}) == []
+    told = " ".join(site.run("destroy", "-e", "destroy_backups=another").split())
+    assert volumes(docker_client) == repository and "What was typed, another, is another name." in told
     site.run("destroy", "-e", f"destroy_backups={CLUSTER}")
     assert volumes(docker_client) == set()

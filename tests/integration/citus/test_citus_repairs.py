@@ -185,7 +185,7 @@ def test_a_rebalance_that_was_interrupted_goes_on_and_is_followed(formation: For
         before = formation.sql(formation.leader(0), jobs)
         with locked_shards(formation, "moved"):
             # The playbook ends before the job, as if somebody had interrupted it.
-            assert "timeout" in formation.play("rebalance", "-e", "rebalance_timeout=20", expect=2)
+            assert '"error": "timeout"' in formation.play("rebalance", "-e", "rebalance_timeout=20", expect=2)
             ((job, state),) = formation.sql(formation.leader(0), jobs)[len(before) :]
             assert state == "running"
             assert "at work: " in " ".join(formation.play("status").split())
