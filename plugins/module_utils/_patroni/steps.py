@@ -127,5 +127,10 @@ def rolling_restart(
             names = {member.name for member in cluster.members if member.pending_restart}
             rounds += 1
             if names and rounds >= _MOST_ROUNDS:
-                raise PatroniRefused(f"After {rounds} restarts, settings still wait at {', '.join(sorted(names))}.")
+                waiting = {member.name: ", ".join(sorted(member.pending)) for member in cluster.members}
+                where = "; ".join(f"{name} ({waiting[name]})" for name in sorted(names))
+                raise PatroniRefused(
+                    f"After {rounds} restarts, settings still wait at {where}. Something else sets them: a library, or"
+                    " the server's command. Declare the value that the server really has."
+                )
     return cluster

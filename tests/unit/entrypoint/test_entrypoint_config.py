@@ -50,6 +50,7 @@ def test_the_directory_is_not_for_the_command_line() -> None:
         (["pg_stat_monitor", "citus"], "auto_explain", "citus,pg_stat_monitor,auto_explain"),
         ([], "auto_explain, pg_stat_statements,auto_explain", "pg_stat_statements,auto_explain"),
         (["citus"], ' "pg_cron" ,citus', "citus,pg_stat_statements,pg_cron"),
+        ([], "pg_cron,citus", "citus,pg_stat_statements,pg_cron"),
     ],
 )
 def test_preload(installed: list[str], wanted: str | None, expected: str) -> None:

@@ -68,8 +68,10 @@ def test_members_know_each_other_by_certificate() -> None:
         assert content["postgresql"]["authentication"][role]["sslmode"] == "verify-ca"
         assert "password" not in content["postgresql"]["authentication"][role]
     rules = [rule.split() for rule in content["postgresql"]["pg_hba"]]
-    assert [rule[0] for rule in rules] == ["local", "local", "hostssl", "hostssl", "hostssl"]
-    assert [rule[4:] for rule in rules[2:4]] == [["cert", "map=members"]] * 2
+    assert [rule[0] for rule in rules] == ["local", "local", "local", "hostssl", "hostssl", "hostssl"]
+    assert rules[1] == ["local", "replication", "replicator", "peer", "map=own"]
+    assert "own postgres replicator" in content["postgresql"]["pg_ident"]
+    assert [rule[4:] for rule in rules[3:5]] == [["cert", "map=members"]] * 2
     assert rules[-1][-1] == "scram-sha-256"
 
 
@@ -91,6 +93,12 @@ def test_the_image_insists_on_its_own_and_the_node_decides_the_rest() -> None:
     assert content["postgresql"]["parameters"]["log_destination"] == "jsonlog"
     assert content["postgresql"]["parameters"]["shared_preload_libraries"] == "citus,pg_stat_monitor,pg_cron"
     assert content["postgresql"]["parameters"]["pg_stat_monitor.pgsm_track_utility"] == "off"
+
+
+def test_citus_is_loaded_unasked_in_a_formation_only() -> None:
+    installed = ["citus", "pg_cron"]
+    assert patroni_files.preloadable(installed, True) == ("citus", "pg_cron")
+    assert patroni_files.preloadable(installed, False) == ("pg_cron",)
 
 
 def test_the_timings_keep_patroni_s_rules() -> None:

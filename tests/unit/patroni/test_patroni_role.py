@@ -76,6 +76,7 @@ def test_nodes_of_citus_have_its_section_its_settings_and_its_lines_before_those
     assert (section, settings["citus.node_conninfo"]) == (part["patroni"]["citus"], "sslmode=verify-full")
     assert lines == [
         "local all all peer",
+        "local replication replicator peer map=own",
         "hostssl replication replicator all cert map=members",
         "hostssl all rewinder all cert map=members",
         *part["hba"],
@@ -115,6 +116,7 @@ def test_members_passwords_are_in_a_file_of_their_own_and_in_the_roles_of_the_le
     assert given == dict(zip(("replicator", "rewinder"), PASSWORDS.values()))
     assert lines == [
         "local all all peer",
+        "local replication replicator peer map=own",
         "hostssl replication replicator all scram-sha-256",
         "hostssl all rewinder all scram-sha-256",
         "hostssl all all all scram-sha-256",
@@ -154,10 +156,6 @@ def test_what_is_no_password_of_members_is_refused_without_being_shown(password:
         ({"patroni_replication_password": "canary-one"}, "Export PATRONI_REPLICATION_PASSWORD"),
         ({"patroni_replication_password": "canary-one", "patroni_rewind_password": "canary\u00e9"}, "printable ASCII"),
         ({"patroni_member_authentication": "peer"}, "is certificate or password"),
-        (
-            {"patroni_replication_password": "a", "patroni_rewind_password": "b", "citus_group": 0},
-            "by certificate only",
-        ),
     ],
 )
 def test_passwords_of_members_are_refused_before_anything_is_deployed(

@@ -47,9 +47,10 @@ def preload(installed: Iterable[str], wanted: str | None) -> str:
     :param wanted: the user's list, if any.
     """
     have = set(installed)
-    names = ["citus"] if "citus" in have else []
+    asked = [part.strip().strip('"') for part in (wanted or "").split(",")]
+    names = ["citus"] if "citus" in have or "citus" in asked else []
     names += ["pg_stat_monitor"] if "pg_stat_monitor" in have else ["pg_stat_statements"]
-    for name in (part.strip().strip('"') for part in (wanted or "").split(",")):
+    for name in asked:
         if name and name not in names:
             names.append(name)
     return ",".join(names)

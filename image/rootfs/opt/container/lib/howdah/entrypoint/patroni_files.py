@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, Mapping
+from typing import Any, Iterable, Mapping
 
 from . import config
 from .environment import Settings
@@ -19,6 +19,8 @@ from .environment import Settings
 REPLICATOR = "replicator"
 REWINDER = "rewinder"
 MEMBERS = "members"
+# Map of pg_ident.conf for the container itself, which is a member without any password or certificate.
+OWN = "own"
 REST_PORT = 8008
 SERVER_PORT = 5432
 
@@ -44,7 +46,7 @@ class Node:
     :param settings: the environment, understood.
     :param pgdata: the cluster's directory.
     :param major: of the server.
-    :param libraries: names of the loadable libraries that the image has.
+    :param libraries: names of the libraries that may be loaded unasked.
     :param name: of the member.
     :param tls: the folder of ca.crt, node.crt and node.key; None without certificates.
     :param etcd3: whether the members meet in etcd.
@@ -143,9 +145,23 @@ def decisions(node: Node) -> dict[str, Any]:
             },
             "pgpass": f"{node.run}/pgpass",
             "use_unix_socket": True,
+            # What has been restored, and is alone, may know another password of this role than Patroni has by now; and
+            # it has to ask its own server for the timeline before it can lead, and be told the password.
+            "use_unix_socket_repl": True,
             "parameters": {**parameters, "unix_socket_directories": node.sockets},
         },
     }
+
+
+def preloadable(installed: Iterable[str], formation: bool) -> tuple[str, ...]:
+    """The libraries that may be loaded unasked.
+
+    Citus raises ``max_prepared_transactions`` by itself when it is loaded. Patroni expects that in a formation only;
+    elsewhere it would take it for a setting that waits for a restart, after every restart again.
+
+    :param formation: whether it is a node of a Citus formation.
+    """
+    return tuple(name for name in installed if formation or name != "citus")
 
 
 def _dynamic(node: Node) -> dict[str, Any]:
@@ -183,7 +199,11 @@ def _initdb(node: Node) -> list[Any]:
 def pg_hba(node: Node) -> list[str]:
     """Who may log in, and how: members by certificate where there are any, else by the password that they have."""
     user_map = "" if node.settings.user == config.OS_USER else f" map={config.IDENT_MAP}"
-    local = [f"local all all peer{user_map}", f"local replication all peer{user_map}"]
+    local = [
+        f"local all all peer{user_map}",
+        f"local replication {REPLICATOR} peer map={OWN}",
+        f"local replication all peer{user_map}",
+    ]
     if node.tls:
         by_certificate = f"cert map={MEMBERS}"
         return [
@@ -203,7 +223,7 @@ def pg_hba(node: Node) -> list[str]:
 def pg_ident(node: Node) -> list[str]:
     """Which names may be which roles. The node's own file names the members one by one."""
     role = node.settings.user.replace('"', '""')
-    lines = [f'{config.IDENT_MAP} {config.OS_USER} "{role}"']
+    lines = [f'{config.IDENT_MAP} {config.OS_USER} "{role}"', f"{OWN} {config.OS_USER} {REPLICATOR}"]
     if node.tls:
         lines += [f"{MEMBERS} /^(.+)$ {role}" for role in (REPLICATOR, REWINDER)]
     return lines

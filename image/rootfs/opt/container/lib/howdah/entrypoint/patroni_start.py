@@ -29,7 +29,7 @@ def prepare(
         settings=settings,
         pgdata=place.pgdata,
         major=major,
-        libraries=tuple(runtime.libraries(major)),
+        libraries=patroni_files.preloadable(runtime.libraries(major), member.citus),
         name=member.name,
         tls=member.tls,
         etcd3=member.store == "etcd3",
