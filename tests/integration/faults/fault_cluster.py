@@ -32,6 +32,7 @@ class Cluster:
     # Where its proxy is, and what its members are called.
     host = "127.0.0.1"
     names: tuple[str, ...] = NODES
+    etcd_names: tuple[str, ...] = tuple(ETCD)
 
     def __init__(self, client: docker.APIClient, folder: Path) -> None:
         self.client = client
@@ -166,15 +167,26 @@ class Cluster:
 
     def etcd_leader(self) -> str:
         """The member of etcd that leads."""
-        tls = "/etc/howdah/tls"
-        options = [f"--cacert={tls}/ca.crt", f"--cert={tls}/node.crt", f"--key={tls}/node.key", "--write-out=json"]
-        options.append("--endpoints=https://127.0.0.1:2379")
-        words = ["env", "ETCDCTL_API=3", "etcdctl", *options, "endpoint", "status"]
-        for name in self.running(ETCD):
-            found = json.loads(self.run(name, words) or "[]")
+        for name in self.running(self.etcd_names):
+            found = json.loads(self.etcdctl(name, "--write-out=json", "endpoint", "status") or "[]")
             if found and found[0]["Status"]["header"]["member_id"] == found[0]["Status"].get("leader"):
                 return name
         return ""
+
+    def etcdctl(self, name: str, *words: str) -> str:
+        """What a member of etcd answers."""
+        tls = "/etc/howdah/tls"
+        options = [f"--cacert={tls}/ca.crt", f"--cert={tls}/node.crt", f"--key={tls}/node.key"]
+        options.append("--endpoints=https://127.0.0.1:2379")
+        return self.run(name, ["env", "ETCDCTL_API=3", "etcdctl", *options, *words])
+
+    def have_etcd_led_by(self, name: str) -> None:
+        """Move the leadership of etcd to a member."""
+        leads = str(until(self.etcd_leader, "etcd has a leader"))
+        if leads != name:
+            (told,) = json.loads(self.etcdctl(name, "--write-out=json", "endpoint", "status"))
+            self.etcdctl(leads, "move-leader", f"{told['Status']['header']['member_id']:x}")
+            until(lambda: self.etcd_leader() == name, f"{name} leads etcd")
 
     def wait_whole(self) -> str:
         """Wait until all members follow one leader, and the standbys are synchronous where they must be; the leader."""

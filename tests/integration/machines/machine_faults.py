@@ -27,11 +27,13 @@ class Fault:
     :param title: for the table.
     :param limit: the longest gap that is aimed at, in seconds.
     :param inflict: does it, and mends it.
+    :param etcd: whether etcd is led from the leader's machine.
     """
 
     title: str
     limit: float
     inflict: Callable[[Spread, Machine], None]
+    etcd: bool = False
 
 
 def _others(spread: Spread, machine: Machine) -> list[Machine]:
@@ -104,7 +106,9 @@ def _streaming(spread: Spread) -> list[str]:
 
 
 FAULTS = {
-    "leader": Fault("the leader's machine cut off, with its member of etcd", 22.0, _leader_gone),
+    "leader": Fault("the leader's machine cut off, with a member of etcd that follows", 22.0, _leader_gone),
+    # Whoever leads etcd from now on counts the lease from the beginning.
+    "both leaders": Fault("the leader's machine cut off, with the leader of etcd", 25.0, _leader_gone, etcd=True),
     "replica": Fault("a replica's machine cut off for 30 s", 22.0, _replica_gone),
     "etcd": Fault("the leader cut off from etcd only, for 30 s", 22.0, _no_etcd),
     "replicas": Fault("the leader cut off from its replicas only, for 30 s", 22.0, _no_replicas),

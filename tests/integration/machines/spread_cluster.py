@@ -33,6 +33,7 @@ class Spread(Cluster):
         super().__init__(client, folder)
         self.bed, self.ssh = bed, ssh
         self.names = tuple(f"{machine.name}-pg" for machine in bed.machines)
+        self.etcd_names = tuple(f"{machine.name}-etcd" for machine in bed.machines)
 
     @property
     def port(self) -> int:

@@ -33,6 +33,8 @@ def limited(spread: Spread, bed: Bed) -> Spread:
 def test_no_acknowledged_row_is_lost(limited: Spread, kind: str) -> None:
     fault = FAULTS[kind]
     leader = limited.machine_of(limited.wait_whole())
+    leads_etcd = next(one for one in limited.bed.machines if (one is leader) == fault.etcd)
+    limited.have_etcd_led_by(f"{leads_etcd.name}-etcd")
     with clients(limited) as seen:
         fault.inflict(limited, leader)
     note(fault.title, seen)
