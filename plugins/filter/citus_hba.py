@@ -12,8 +12,9 @@ short_description: The lines of pg_hba.conf that nodes of a Citus formation need
 description:
   - A node logs in to another one as whatever role has asked for something, and has no password of it. It is let in by
     two things together - it comes from the address of a node, and it shows a certificate of the cluster's authority.
+  - Where O(authentication=password), nodes have passwords of roles, and are asked for them as everybody else is.
   - At the container's own address 127.0.0.1 a password is asked for, as everywhere else.
-positional: host, hostvars, database, networks
+positional: host, hostvars, database, networks, authentication
 options:
   _input:
     description: Names of all inventory hosts of the formation.
@@ -39,6 +40,11 @@ options:
     type: list
     elements: str
     default: []
+  authentication:
+    description: By what nodes know each other.
+    type: str
+    choices: [certificate, password]
+    default: certificate
 """
 
 EXAMPLES = r"""
@@ -67,17 +73,19 @@ def citus_hba(
     hostvars: Mapping[str, Mapping[str, Any]],
     database: str,
     networks: Sequence[str] = (),
+    authentication: str = "certificate",
 ) -> list[str]:
     """The lines, the more special ones first: the server takes the first that fits."""
+    method = _BY_PASSWORD if authentication == "password" else _BY_CERTIFICATE
     quoted = '"' + database.replace('"', '""') + '"'
     lines = [f"hostssl all all {own} {_BY_PASSWORD}" for own in ("127.0.0.1/32", "::1/128")]
     # A node is one for itself, too: its own address, whatever it is.
-    lines.append(f"hostssl {quoted} all samehost {_BY_CERTIFICATE}")
+    lines.append(f"hostssl {quoted} all samehost {method}")
     for other in hosts:
         if other == host:
             continue
         for address in _addresses(other, hostvars[other], networks):
-            lines.append(f"hostssl {quoted} all {address} {_BY_CERTIFICATE}")
+            lines.append(f"hostssl {quoted} all {address} {method}")
     return lines
 
 

@@ -99,7 +99,9 @@ logins:
       description: The role.
       type: str
     accepted:
-      description: Whether the login was taken, because of its password.
+      description:
+        - Whether the login was taken, because of its password.
+        - V(null) where the server asks that role for a certificate, and for no password. That is no failure.
       type: bool
     problem:
       description: Why not; empty if it was.

@@ -63,6 +63,12 @@ class Formation:
         """Whether its groups agree, see ``_postgres/citus_check.py``."""
         return self._ask({"command": "citus_check", "steps": list(steps), **self._where}, None)
 
+    def passwords(self, leaders: Mapping[int, str], roles: Sequence[Mapping[str, Any]], check: bool) -> dict[str, Any]:
+        """Have every group know these passwords, and log in with them, see ``_postgres/citus_passwords.py``."""
+        told = {str(group): address for group, address in leaders.items()}
+        message = {"command": "citus_passwords", "leaders": told, "roles": list(roles), "check": check}
+        return self._ask({**message, **self._where}, None)
+
     def live(self) -> dict[int, Cluster | None]:
         """Each group as its own Patroni tells it; None where nobody answers."""
         return {group: self._cluster(addresses) for group, addresses in self.groups.items()}

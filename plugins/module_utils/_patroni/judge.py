@@ -81,8 +81,14 @@ CAUSES = (
         "The leader does not let it in: patroni_hba replaces the lines for members, so it has to have them.",
     ),
     _cause(
+        "member_password",
+        r"password authentication failed for user \"?(?:replicator|rewinder)",
+        15,
+        "The leader knows another password of members than they have: run `rotate_password` with the right ones.",
+    ),
+    _cause(
         "member_refused",
-        r"(?:certificate|password|peer) authentication failed for user \"?(?:replicator|rewinder)",
+        r"(?:certificate|peer) authentication failed for user \"?(?:replicator|rewinder)",
         15,
         "The leader does not take it for a member: the common name of its certificate is none of the cluster's nodes.",
     ),

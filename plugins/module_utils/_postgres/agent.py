@@ -69,6 +69,14 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
             return {"result": {"returned": citus_call(target, request["what"], request["values"], deadline)}}
         if request["command"] == "citus_check":
             return {"result": citus_check(target, request["steps"], deadline)}
+        if request["command"] == "citus_passwords":
+            from .citus_passwords import citus_passwords  # few formations use passwords between nodes
+            from .scram import ITERATIONS
+
+            leaders = {int(group): address for group, address in request["leaders"].items()}
+            wished = wishes(request["roles"], ITERATIONS)
+            outside = [role["name"] for role in request["roles"] if not role["between_groups"]]
+            return {"result": citus_passwords(target, leaders, wished, outside, deadline, request["check"])}
         if request["command"] == "logins":
             # Over the network, as clients come: the container's own socket would ask for no password.
             away = Target(port=request.get("port") or 5432, dbname=target.dbname)

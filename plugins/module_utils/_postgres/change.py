@@ -99,7 +99,7 @@ class _Writer:
 
     def _write(self, wish: Wish, decision: Decision) -> Decision:
         deadline = self._deadline
-        sql.begin_writing(self._run.session, wish.role, self._run.server.superuser, deadline)
+        sql.begin_writing(self._run.session, [wish.role], self._run.server.superuser, deadline)
         if self._run.server.readable:
             found = reading.observe(self._run.session, [wish.role], True, deadline)
             if wish.role not in found:

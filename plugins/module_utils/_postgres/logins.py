@@ -20,6 +20,9 @@ from .target import Target
 # One login that hangs shall not use up the time of the others.
 _LOGIN_SECONDS = 3.0
 _PAUSE = 0.2
+# Where the server wants that of a role, no password of it can be wrong.
+_BY_CERTIFICATE = "the server asks for a certificate, and for no password"
+_WANTS_CERTIFICATE = "requires a valid client certificate"
 
 
 def check_logins(base: Target, hosts: Sequence[str], roles: Sequence[Mapping[str, Any]], deadline: Deadline) -> Any:
@@ -27,7 +30,8 @@ def check_logins(base: Target, hosts: Sequence[str], roles: Sequence[Mapping[str
 
     :param base: what all logins share; its hosts, user and password are not used.
     :param roles: ``name`` and ``password`` of each.
-    :return: a list of ``host``, ``name``, ``accepted`` and ``problem`` (empty if accepted).
+    :return: a list of ``host``, ``name``, ``accepted`` (None where no password is asked for) and ``problem`` (empty if
+        accepted).
     :raises InvalidInput: for what is no host.
     """
     found = {(host, role["name"]): "it was not tried in time" for host in hosts for role in roles}
@@ -40,11 +44,16 @@ def check_logins(base: Target, hosts: Sequence[str], roles: Sequence[Mapping[str
                 break
             login = base._replace(hosts=(host,), user=name, password=passwords[name])
             found[host, name] = _problem(login, Deadline(min(_LOGIN_SECONDS, left)))
-        todo = [pair for pair in todo if found[pair]]
+        todo = [pair for pair in todo if found[pair] not in ("", _BY_CERTIFICATE)]
         if todo and deadline.left() > _PAUSE:
             time.sleep(_PAUSE)
     return [
-        {"host": host, "name": name, "accepted": not problem, "problem": problem}
+        {
+            "host": host,
+            "name": name,
+            "accepted": None if problem == _BY_CERTIFICATE else not problem,
+            "problem": problem,
+        }
         for (host, name), problem in found.items()
     ]
 
@@ -54,6 +63,8 @@ def _problem(login: Target, deadline: Deadline) -> str:
     try:
         return "" if accepts(login, deadline) else "the password is not the role's"
     except AuthenticationFailed as error:
+        if _WANTS_CERTIFICATE in error.details["server_says"]:
+            return _BY_CERTIFICATE
         return f"it cannot be told: {error.details['server_says']}"
     except HowdahError as error:
         return error.message
@@ -61,7 +72,7 @@ def _problem(login: Target, deadline: Deadline) -> str:
 
 def refusal(logins: Sequence[Mapping[str, Any]]) -> HowdahError | None:
     """The error that says which logins were not taken; None if all were."""
-    bad = [f"{login['name']} at {login['host']} ({login['problem']})" for login in logins if not login["accepted"]]
+    bad = [f"{login['name']} at {login['host']} ({login['problem']})" for login in logins if login["accepted"] is False]
     if not bad:
         return None
     return Inconclusive(f"Not every login was taken within the time limit: {'; '.join(bad)}.")

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import re
 import time
+from typing import Sequence
 
 from .._core.deadline import Deadline
 from .connect import Session
@@ -36,8 +37,8 @@ _QUIET = {
 _POLL_SECONDS = 0.02
 
 
-def begin_writing(session: Session, role: str, superuser: bool, deadline: Deadline) -> None:
-    """Begin a transaction that does not wait for standbys, leaves no trace in logs, and has the role for itself.
+def begin_writing(session: Session, roles: Sequence[str], superuser: bool, deadline: Deadline) -> None:
+    """Begin a transaction that does not wait for standbys, leaves no trace in logs, and has the roles for itself.
 
     A commit that waits for a missing standby cannot be timed out: it would hold the role's lock
     after its client has gone.
@@ -60,12 +61,13 @@ def begin_writing(session: Session, role: str, superuser: bool, deadline: Deadli
             deadline,
             "keeping the statement out of the logs",
         )
-    session.query(
-        "SELECT pg_advisory_xact_lock(%s)",
-        (_lock_key(role),),
-        deadline,
-        f"waiting for another run that changes role {role!r}",
-    )
+    for role in sorted(roles):  # in one order, so that two runs do not wait for each other
+        session.query(
+            "SELECT pg_advisory_xact_lock(%s)",
+            (_lock_key(role),),
+            deadline,
+            f"waiting for another run that changes role {role!r}",
+        )
 
 
 def alter(session: Session, role: str, verifier: Verifier, deadline: Deadline) -> None:

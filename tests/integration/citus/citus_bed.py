@@ -48,6 +48,7 @@ class Formation:
         self.groups = dict(groups)
         self.variables: dict[str, Any] = {"image_name": image}
         self.further: dict[str, dict[str, Any]] = {}
+        self.environment: dict[str, str] = {}
         self._folder = folder
         self.port, self._read_port = free_ports(2)
 
@@ -86,7 +87,7 @@ class Formation:
         :param expect: the exit code that it is to end with.
         :param environment: further variables; the password is there.
         """
-        given = {"POSTGRES_PASSWORD": self.password, **environment}
+        given = {"POSTGRES_PASSWORD": self.password, **self.environment, **environment}
         words = [*arguments, f"howdah.postgresql.{playbook}"]
         return run_playbook(self._folder, self.inventory(), words, given, expect, PLAYBOOK_TIMEOUT)
 

@@ -20,6 +20,8 @@ EVERY = 0.1  # seconds
 KINDS = 10
 # Before and after what is done.
 CALM = 1.5
+# By connections to all other groups, which a session that is new has to open.
+_ASK = f"SELECT count(*) FROM {TABLE} JOIN howdah_kinds ON kind = number % {KINDS}"
 _JOIN = f"SELECT count(*) FROM {TABLE} JOIN howdah_kinds ON kind = number %% {KINDS}"
 
 
@@ -68,6 +70,34 @@ class Reader(threading.Thread):
         if self._connection is not None:
             self._connection.close()
         self._connection = None
+
+
+class Newcomers(threading.Thread):
+    """Logs in anew at every leader, again and again, and has each of them ask all the others."""
+
+    def __init__(self, formation: Formation) -> None:
+        super().__init__(daemon=True)
+        self._formation = formation
+        self._leaders = [formation.leader(group) for group in formation.groups]
+        self._stopping = threading.Event()
+        self.counts = 0
+        self.errors: list[str] = []
+
+    def run(self) -> None:
+        """Until it is stopped."""
+        while not self._stopping.wait(EVERY):
+            for node in self._leaders:
+                try:
+                    self._formation.sql(node, _ASK)
+                    self.counts += 1
+                except AssertionError as error:
+                    self.errors.append(str(error))
+
+    def stop(self) -> None:
+        """End it, and wait until it has ended."""
+        self._stopping.set()
+        self.join(60)
+        assert not self.is_alive()
 
 
 @dataclass

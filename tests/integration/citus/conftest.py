@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import secrets
 import sys
 from pathlib import Path
 from typing import Any, Iterator
@@ -38,11 +39,17 @@ def formation(
     citus_image: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Formation]:
-    """The formation, deployed; of the size that the file's GROUPS says, and with the hosts of its FURTHER."""
+    """The formation, deployed; of the size that the file's GROUPS says, and with the hosts of its FURTHER.
+
+    Where the file has them, VARIABLES are declared, and SECRETS names variables of the environment with passwords.
+    """
     groups: Any = request.module.GROUPS
     with turn("citus"):
         made = Formation(docker_client, tmp_path_factory.mktemp("citus"), citus_image, groups)
         made.further = getattr(request.module, "FURTHER", {})
+        made.variables.update(getattr(request.module, "VARIABLES", {}))
+        wanted = getattr(request.module, "SECRETS", ())
+        made.environment = {name: "canary-" + secrets.token_urlsafe(12) for name in wanted}
         made.remove()  # what an interrupted run has left
         try:
             made.play("deploy")

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from pathlib import Path
 from typing import Iterator
@@ -85,10 +86,32 @@ def test_nothing_is_deployed_without_both_passwords(members: Cluster) -> None:
     assert not members.client.containers(all=True, filters={"name": f"^/{ETCD[0]}$"})
 
 
-def test_members_log_in_to_each_other_by_password(members: Cluster, passwords: Passwords, scan: Scan) -> None:
+def test_a_running_cluster_is_changed_over_while_clients_work(
+    members: Cluster, passwords: Passwords, scan: Scan
+) -> None:
     old, _new = passwords
-    scan.text("site", members.play("site", "-vvv", "--diff", **old))
+    by_password = members.variables
+    members.variables = {}
+    members.play("site")
+    members.wait_whole()
+    before = identities(members)
+    with clients(members) as seen:
+        # As the handbook says: the roles have passwords first, which nobody asks them for yet.
+        said = members.play("rotate_password", "-e", json.dumps({"rotate_roles": dict(zip(MEMBERS, old))}), **old)
+        assert "NOT seen, for they are asked for a certificate: rewinder" in said
+        members.variables = by_password
+        scan.text("site", members.play("site", "-vvv", "--diff", **old))
+    note("playbook `site`: members change over from certificates to passwords", seen)
+    nothing_lost(seen)
+    assert seen.broken == [] and seen.refused == [] and seen.gap <= _UNDISTURBED
+    assert identities(members) == before
+
+
+def test_members_log_in_to_each_other_by_password(members: Cluster, passwords: Passwords) -> None:
+    old, _new = passwords
     leader = members.wait_whole()
+    members.run(leader, ["psql", "-c", "SELECT pg_terminate_backend(pid) FROM pg_stat_replication"])
+    until(lambda: streams(members) == 2, "replicas log in anew")
     assert streams(members) == 2
     query = "SELECT array_to_string(user_name, ','), auth_method FROM pg_hba_file_rules"
     lines = members.run(leader, ["psql", "-Atc", query]).split()

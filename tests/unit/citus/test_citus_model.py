@@ -166,6 +166,11 @@ def test_nodes_are_let_in_by_certificate_from_their_addresses_and_nobody_else() 
     assert by_name == f'hostssl "citus" all c1.net {certificate}'
 
 
+def test_where_nodes_have_passwords_they_are_asked_for_them_as_clients_are() -> None:
+    lines = citus_hba(HOSTS, "c1", HOSTS, "citus", ["net"], "password")
+    assert len(lines) == 7 and {line.split(maxsplit=4)[4] for line in lines} == {"scram-sha-256"}
+
+
 def test_a_row_for_each_node() -> None:
     nodes = [node.told() for node in model.nodes(ROWS)]
     placements = [{"node": "w1:5432", "shards": 3, "size_bytes": 3 << 20}]

@@ -73,6 +73,19 @@ def test_trust_is_not_taken_for_a_right_password(monkeypatch):
     assert "any password" in found[-1]["problem"]
 
 
+def test_where_a_certificate_is_asked_for_no_password_is_wrong(monkeypatch):
+    """As before a cluster is changed over: its members' roles have passwords, and are not asked for them yet."""
+
+    def by_certificate(target, deadline):
+        raise errors.AuthenticationFailed("no", server_says="connection requires a valid client certificate")
+
+    monkeypatch.setattr(probe, "connect", by_certificate)
+    begun = time.monotonic()
+    found = logins.check_logins(Target(), ["h1:1"], ROLES, Deadline(5.0))
+    assert [login["accepted"] for login in found] == [None, None] and logins.refusal(found) is None
+    assert time.monotonic() - begun < 1, "it is not tried again"
+
+
 def test_the_agent_names_who_is_silent_before_its_time_is_up():
     with socket.create_server(("127.0.0.1", 0)) as silent:  # as a frozen server: connected to, and no word
         host = f"127.0.0.1:{silent.getsockname()[1]}"

@@ -24,6 +24,11 @@ LOGS = {
         "ERROR: connection to server at \"pg1\", port 5432 failed: FATAL:  no pg_hba.conf entry for replication "
         "connection from host \"172.18.0.5\", user \"replicator\", SSL encryption"
     ],
+    "member_password": [
+        "FATAL: password authentication failed for user \"replicator\" Connection matched pg_hba.conf line 4: "
+        "\"hostssl replication replicator all scram-sha-256\"",
+        "INFO: Can not figure out my timeline",
+    ],
     "member_refused": [
         "ERROR: connection to server at \"hx-pg3\" (172.18.0.4), port 5432 failed: FATAL:  certificate authentication "
         "failed for user \"replicator\"",
