@@ -60,6 +60,8 @@ def test_another_clusters_data(site: Site) -> None:
     assert own.isdigit()
     site.etcdctl("put", key, "7000000000000000001")
     try:
+        # In the seconds before any of them looks, all is well.
+        until(lambda: any(b"system ID mismatch" in site.client.logs(node, tail=50) for node in NODES), "it is seen")
         failed = verdict(site, "system_id_mismatch")
     finally:
         site.etcdctl("put", key, own)
