@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,28 @@ def test_passwords_are_rotated_on_all_machines(spread: Spread) -> None:
     assert f"{spread.host}:{spread.port}" in output, "the proxy was not asked"
     assert seen.refused == [] and seen.broken == []
     Connection(spread.port, new, host=spread.host).close()
+
+
+def test_members_have_passwords_on_all_machines_and_certificates_again(spread: Spread) -> None:
+    def given() -> dict[str, str]:
+        names = ("PATRONI_REPLICATION_PASSWORD", "PATRONI_REWIND_PASSWORD")
+        return {name: f"canary-{secrets.token_urlsafe(12)}" for name in names}
+
+    first, second = given(), given()
+    with clients(spread) as seen:
+        spread.play("rotate_password", "-e", "patroni_member_authentication=password", **first)
+        spread.variables = {"patroni_member_authentication": "password"}
+        spread.play("site", **first)
+        told = spread.play("rotate_password", **second)
+        assert not re.findall(r"changed=[1-9]", spread.play("site", **second))
+        assert "Done: hand the leadership over" in spread.play("switchover")
+        spread.wait_whole()
+        spread.variables = {}
+        spread.play("site")
+    nothing_lost(seen)
+    assert "canary-" not in told and "rewinder: fresh logins taken" in told
+    spread.wait_whole()
+    assert not re.findall(r"changed=[1-9]", spread.play("site"))
 
 
 def test_another_machine_leads(spread: Spread) -> None:
