@@ -153,10 +153,10 @@ def main() -> None:
 
     def body(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
         formation = observe.Formation(params, deadline)
-        facts = formation.facts(["health", "placements", "moves", "jobs"])
+        facts = formation.facts(["health", "placements", "moves", "jobs"], groups=True)
         nodes = model.nodes(facts["nodes"])
         held = model.placements(nodes, facts["placements"])
-        lacking = model.topology_lacks(formation.live(), nodes) if formation.groups else []
+        lacking = model.topology_lacks(facts["live"], nodes) if formation.groups else []
         report.add(
             version=facts["version"],
             nodes=[node.told() for node in nodes],

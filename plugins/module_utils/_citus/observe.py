@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any, Mapping, Sequence
 
 from .._core.deadline import Deadline
-from .._core.errors import HowdahError, NotTheCoordinator
+from .._core.errors import NotTheCoordinator
 from .._docker import client as docker_client
 from .._docker.exec import ask, raise_failure
 from .._patroni.cluster import Cluster, parse
@@ -23,7 +23,6 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "superuser": {"type": "str"},
     "groups": {"type": "dict"},
 }
-_REST_SECONDS = 5.0
 
 
 class Formation:
@@ -39,18 +38,22 @@ class Formation:
         }
         if self.groups:
             check_groups(self.groups)
+        self._addresses = {str(group): addresses for group, addresses in self.groups.items()}
         self.client = docker_client.connect(params, deadline)
         self.container: str = params["container"]
         self.deadline = deadline
         self._where = {"dbname": params["database"], "user": params["superuser"]}
 
-    def facts(self, parts: Sequence[str], seconds: float | None = None) -> dict[str, Any]:
+    def facts(self, parts: Sequence[str], seconds: float | None = None, groups: bool = False) -> dict[str, Any]:
         """What Citus tells, see ``_postgres/citus.py``.
 
         :param seconds: bounds this question; by default what is left of the whole.
+        :param groups: whether to ask the groups in the same call, see :meth:`live`; the answer is under ``live``.
         :raises NotTheCoordinator: when this is a standby: somebody else leads now.
         """
-        told = self._ask({"command": "citus", "parts": list(parts), **self._where}, seconds)
+        asked = {"parts": list(parts), "groups": self._addresses if groups else {}}
+        told = self._ask({"command": "citus", **asked, **self._where}, seconds)
+        told["live"] = _parsed(told.pop("clusters"))
         if told["in_recovery"]:
             raise NotTheCoordinator(f"{self.container} does not lead the coordinator's group any more: ask who does.")
         return told
@@ -71,18 +74,7 @@ class Formation:
 
     def live(self) -> dict[int, Cluster | None]:
         """Each group as its own Patroni tells it; None where nobody answers."""
-        return {group: self._cluster(addresses) for group, addresses in self.groups.items()}
-
-    def _cluster(self, addresses: Sequence[str]) -> Cluster | None:
-        for address in addresses:
-            message = {"command": "rest", "method": "GET", "path": "/cluster", "url_host": address, "body": None}
-            try:
-                answer = self._ask(message, _REST_SECONDS)
-                if answer["status"] == 200:
-                    return parse(answer["body"])
-            except HowdahError:
-                continue
-        return None
+        return _parsed(self._ask({"command": "clusters", "groups": self._addresses}, None)["clusters"])
 
     def _ask(self, message: Mapping[str, Any], seconds: float | None) -> dict[str, Any]:
         left = self.deadline.check("asking the formation")
@@ -90,3 +82,7 @@ class Formation:
         raise_failure(answer)
         result: dict[str, Any] = answer["result"]
         return result
+
+
+def _parsed(told: Mapping[str, Any]) -> dict[int, Cluster | None]:
+    return {int(group): None if body is None else parse(body) for group, body in told.items()}

@@ -36,9 +36,9 @@ def wait(formation: Formation, deadline: Deadline, once: bool) -> tuple[dict[str
         facts: dict[str, Any] = {"version": None, "nodes": []}
         known: list[Node] = []
         try:
-            facts = formation.facts([], _LOOK_SECONDS)
+            facts = formation.facts([], _LOOK_SECONDS, groups=True)
             known = nodes(facts["nodes"])
-            lacking = topology_lacks(formation.live(), known)
+            lacking = topology_lacks(facts["live"], known)
             if not lacking:
                 # Last, and only where it may succeed: it connects every node with every other one.
                 lacking = unhealthy(formation.facts(["health"], _LOOK_SECONDS)["health"])

@@ -16,10 +16,10 @@ import json
 import os
 import signal
 import sys
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence
 
 from .._core.deadline import Deadline
-from .._core.errors import HowdahError, InvalidInput, RestUnreachable
+from .._core.errors import DeadlineExceeded, HowdahError, InvalidInput, RestUnreachable
 from .citus import citus_facts
 from .citus_change import citus_call
 from .citus_check import citus_check
@@ -34,6 +34,8 @@ from .wire import ARRIVAL_SECONDS, GRACE_SECONDS, failure
 # The part of the time limit in which logins are tried. Who asks has to start this process within its own limit, and is
 # to hear which logins were not taken rather than that there was no answer.
 _TRYING = 0.75
+# A member that does not answer for so long is passed over.
+_REST_SECONDS = 5.0
 
 
 def main() -> int:
@@ -64,7 +66,10 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
         if request["command"] == "info":
             return {"result": server_info(target, request["settings"], deadline)}
         if request["command"] == "citus":
-            return {"result": citus_facts(target, request["parts"], deadline)}
+            facts = citus_facts(target, request["parts"], deadline)
+            return {"result": {**facts, "clusters": _clusters(request["groups"], deadline)}}
+        if request["command"] == "clusters":
+            return {"result": {"clusters": _clusters(request["groups"], deadline)}}
         if request["command"] == "citus_call":
             return {"result": {"returned": citus_call(target, request["what"], request["values"], deadline)}}
         if request["command"] == "citus_check":
@@ -112,6 +117,28 @@ def _rest(request: Mapping[str, Any], deadline: Deadline) -> dict[str, Any]:
         return {"status": status, "body": json.loads(text)}
     except ValueError:
         return {"status": status, "body": text}
+
+
+def _clusters(groups: Mapping[str, Sequence[str]], deadline: Deadline) -> dict[str, Any]:
+    """What Patroni tells of each group's cluster; None where nobody answers.
+
+    :param groups: addresses of members' REST interfaces, by group.
+    """
+    found: dict[str, Any] = dict.fromkeys(groups)
+    for group, addresses in groups.items():
+        for address in addresses:
+            question = {"method": "GET", "path": "/cluster", "url_host": address}
+            try:
+                answered = _rest(question, Deadline(min(_REST_SECONDS, deadline.check("asking the groups"))))
+            except RestUnreachable:
+                continue
+            except DeadlineExceeded:
+                deadline.check("asking the groups")
+                continue
+            if answered["status"] == 200:
+                found[group] = answered["body"]
+                break
+    return found
 
 
 def _target(request: Mapping[str, Any]) -> Target:

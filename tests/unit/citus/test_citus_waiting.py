@@ -26,17 +26,13 @@ class Slow:
         self._now = 0.0
         self.deadline = Deadline(SECONDS, clock=lambda: self._now)
 
-    def facts(self, parts: list[str], seconds: float) -> dict[str, Any]:
+    def facts(self, parts: list[str], seconds: float, groups: bool = False) -> dict[str, Any]:
         """As :meth:`Formation.facts`."""
         if not self._looks:
             self._now = SECONDS
             raise DeadlineExceeded("The time limit was reached while asking the agent.")
         self._looks -= 1
-        return {"version": "13.2", "nodes": []}
-
-    def live(self) -> dict[int, None]:
-        """As :meth:`Formation.live`."""
-        return {0: None}
+        return {"version": "13.2", "nodes": [], "live": {0: None}}
 
 
 @pytest.fixture(autouse=True)
