@@ -18,6 +18,7 @@ from .observe import Formation
 _PAUSE = 0.5
 # Checking the connections of a formation with a dead node takes as long as connecting to it may.
 _LOOK_SECONDS = 15.0
+_HOPEFUL_SECONDS = 5.0
 # With less time left nobody is asked any more: a limit hit in a question would hide what is lacking.
 _LAST_ASK_SECONDS = 2.0
 
@@ -31,17 +32,21 @@ def wait(formation: Formation, deadline: Deadline, once: bool) -> tuple[dict[str
     :raises FormationUnsettled: when it takes too long; the message tells what is lacking.
     """
     lacking: list[str] = []
+    hopeful = not once
     while True:
         before = lacking
         facts: dict[str, Any] = {"version": None, "nodes": []}
         known: list[Node] = []
         try:
-            facts = formation.facts([], _LOOK_SECONDS, groups=True)
+            # Mostly all is well, and one question tells. Where it is not, connecting every node with every other one
+            # takes its time: then that comes last, and only where it may succeed.
+            parts, seconds = (["health"], _HOPEFUL_SECONDS) if hopeful else ([], _LOOK_SECONDS)
+            facts = formation.facts(parts, seconds, groups=True)
             known = nodes(facts["nodes"])
             lacking = topology_lacks(facts["live"], known)
             if not lacking:
-                # Last, and only where it may succeed: it connects every node with every other one.
-                lacking = unhealthy(formation.facts(["health"], _LOOK_SECONDS)["health"])
+                asked = facts if hopeful else formation.facts(["health"], _LOOK_SECONDS)
+                lacking = unhealthy(asked["health"])
         except (CitusMissing, NotTheCoordinator):
             raise
         except DeadlineExceeded as error:
@@ -53,6 +58,9 @@ def wait(formation: Formation, deadline: Deadline, once: bool) -> tuple[dict[str
             lacking = [error.message]
         if not lacking or once:
             return facts, known, lacking
+        if hopeful:
+            hopeful = False
+            continue
         if deadline.left() <= _LAST_ASK_SECONDS + _PAUSE:
             raise FormationUnsettled(
                 f"The time limit of {deadline.seconds:g} s was reached while waiting for the formation:"
