@@ -122,7 +122,11 @@ from typing import Any, Mapping, Sequence
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
-from ansible_collections.howdah.postgresql.plugins.module_utils._core.errors import MembersUndeclared, SettingsDropped
+from ansible_collections.howdah.postgresql.plugins.module_utils._core.errors import (
+    MembersUndeclared,
+    NoLeader,
+    SettingsDropped,
+)
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker import client
 from ansible_collections.howdah.postgresql.plugins.module_utils._patroni import dynamic, rest, waiting
 from ansible_collections.howdah.postgresql.plugins.module_utils._patroni.cluster import Cluster, undeclared
@@ -146,16 +150,19 @@ _PAUSE = 0.3
 _MARGIN_SECONDS = 5.0
 
 
-def _verify(patroni: rest.Rest, config: Mapping[str, Any], patience: float, deadline: Deadline) -> Cluster:
+def _verify(
+    patroni: rest.Rest, config: Mapping[str, Any], patience: float, deadline: Deadline, seen: Cluster | None = None
+) -> Cluster:
     """Wait until the settings are in force, or wait for a restart.
 
     :param patience: seconds that they may take.
+    :param seen: the cluster as it was a moment ago, if nothing was done since.
     :raises SettingsDropped: when some are not.
     """
     wanted = dynamic.parameters(config)
     until = deadline.elapsed() + patience
     while True:
-        cluster = patroni.cluster()
+        cluster, seen = seen or patroni.cluster(), None
         if not wanted:
             return cluster
         leader = cluster.need_leader()
@@ -201,12 +208,15 @@ def _await_rounds(patroni: rest.Rest, names: Sequence[str], patience: float, dea
         time.sleep(min(_PAUSE, max(0.01, deadline.check("waiting for members to read their settings"))))
 
 
-def _refuse_undeclared(patroni: rest.Rest, declared: Sequence[str], deadline: Deadline) -> None:
+def _refuse_undeclared(
+    patroni: rest.Rest, cluster: Cluster, declared: Sequence[str], deadline: Deadline
+) -> Cluster:
+    """Wait until there are none; the cluster then, which is the given one where that has none."""
     until = deadline.elapsed() + _LEASE_SECONDS
     while True:
-        strangers = undeclared(patroni.cluster(), declared)
+        strangers = undeclared(cluster, declared)
         if not strangers:
-            return
+            return cluster
         if deadline.elapsed() >= until:
             # Where one of them leads, proxies that know only the declared ones would lead nowhere.
             raise MembersUndeclared(
@@ -215,6 +225,7 @@ def _refuse_undeclared(patroni: rest.Rest, declared: Sequence[str], deadline: De
                 members=strangers,
             )
         time.sleep(min(_PAUSE, max(0.01, deadline.check("waiting for members that are not declared to go"))))
+        cluster = patroni.cluster()
 
 
 def main() -> None:
@@ -226,31 +237,45 @@ def main() -> None:
         config = params["config"]
         dynamic.check(config)
         patroni = rest.Rest(params, deadline)
+        # What was seen last; each question takes a process in a container.
+        seen: Cluster | None = None
+        have: dict[str, Any] = {}
+
+        def further(_cluster: Cluster) -> list[str]:
+            """After a restore the leader writes the configuration a round later than it is promoted."""
+            nonlocal have
+            try:
+                have = patroni.config()
+            except NoLeader:
+                return ["it has no configuration yet"]
+            return []
+
         if params["members"]:
             # In check mode the cluster may be yet to come about.
-            _cluster, ready = waiting.wait(
-                patroni, params["members"], params["watched"], deadline, module.check_mode,
-                further=lambda _cluster: [] if patroni.has_config() else ["it has no configuration yet"],
-            )  # fmt: skip
+            cluster, ready = waiting.wait(
+                patroni, params["members"], params["watched"], deadline, module.check_mode, further
+            )
             report.add(ready=ready, leader=None, pending=[])
-            if not ready:
+            if not ready or cluster is None:
                 return
-            _refuse_undeclared(patroni, [*params["members"], *params["leaving"]], deadline)
-        have = patroni.config()
+            seen = _refuse_undeclared(patroni, cluster, [*params["members"], *params["leaving"]], deadline)
+        else:
+            have = patroni.config()
         round_seconds = float({**have, **config}.get("loop_wait") or 10)
         if params["reloaded"] and not module.check_mode:
             _await_rounds(patroni, params["reloaded"], 2 * round_seconds + _MARGIN_SECONDS, deadline)
+            seen = None
         changes = dynamic.patch(config, have, params["exact_parameters"])
         report.plan(dynamic.plan(changes, have))
         patience = 0.0
         if changes and not module.check_mode:
             leader = patroni.cluster().need_leader()
             patroni.must("PATCH", "/config", leader.rest, changes, 10, "change the configuration")
-            patience = round_seconds + _MARGIN_SECONDS
+            patience, seen = round_seconds + _MARGIN_SECONDS, None
         if changes and module.check_mode:
-            cluster = patroni.cluster()
+            cluster = seen or patroni.cluster()
         else:
-            cluster = _verify(patroni, config, patience, deadline)
+            cluster = _verify(patroni, config, patience, deadline, seen)
         report.add(
             leader=cluster.leader.name if cluster.leader else None,
             pending=[member.name for member in cluster.members if member.pending_restart],

@@ -120,11 +120,6 @@ class Rest:
             raise NoLeader(f"The cluster has no configuration yet (HTTP status {status}): {_text(body)}")
         return body
 
-    def has_config(self) -> bool:
-        """Whether there is one. After a restore the leader writes it a round later than it is promoted."""
-        status, _body = self.ask("GET", "/config")
-        return status == 200
-
     def must(self, method: str, path: str, host: str | None, body: Any, seconds: float, doing: str) -> Any:
         """The body of a request that must succeed.
 
