@@ -6,9 +6,9 @@
     python3 tests/bench/citus.py [ROUNDS [ROWS]] [--json FILE]
 
 A second run of the playbook `deploy` for a formation (a coordinator and two groups of workers, two nodes each) against
-one for as many nodes of a plain cluster; and an aggregate over a distributed table of ROWS (2000000) against the same
-one over a local table of the coordinator. Medians of ROUNDS (3). It needs an engine with the images of etcd and
-HAProxy, a repository with Citus in HOWDAH_TEST_REPOSITORY (tests/README.md), and ansible-playbook beside its own
+one for as many nodes of a plain cluster, in turns; and an aggregate over a distributed table of ROWS (2000000) against
+the same one over a local table of the coordinator. Medians of ROUNDS (3). It needs an engine with the images of etcd
+and HAProxy, a repository with Citus in HOWDAH_TEST_REPOSITORY (tests/README.md), and ansible-playbook beside its own
 interpreter, with this collection. Ends with 1 when the aim is missed.
 """
 from __future__ import annotations
@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Callable
@@ -93,19 +94,26 @@ def aggregates(site: cluster.Site, rounds: int, rows: int) -> dict[str, float]:
     return {table: median(rounds, partial(aggregate, node, table)) for table in ("spread", "whole")}
 
 
-def measure(formation: bool, rounds: int, rows: int) -> dict[str, float]:
-    """The figures of one of the two."""
-    with tempfile.TemporaryDirectory() as folder:
-        site = cluster.Site(GROUPS * MEMBERS, Path(folder))
-        declare(site, formation)
-        try:
-            first = site.play("deploy").seconds
-            taken = {"first": first, "second": median(rounds, lambda: second_run(site))}
-            if formation:
-                taken |= aggregates(site, rounds, rows)
-        finally:
-            site.remove()
-    return taken
+def measure(rounds: int, rows: int) -> tuple[dict[str, float], dict[str, float]]:
+    """The figures of the formation, and of the plain cluster.
+
+    Both are there all the time and take turns: what else a machine has to do changes from minute to minute.
+    """
+    with ExitStack() as stack:
+        sites: dict[bool, cluster.Site] = {}
+        taken: dict[bool, dict[str, float]] = {}
+        for formation in (True, False):
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            name = f"{cluster.NAME}-{'citus' if formation else 'plain'}"
+            site = sites[formation] = cluster.Site(GROUPS * MEMBERS, folder, name)
+            declare(site, formation)
+            stack.callback(site.remove)
+            taken[formation] = {"first": site.play("deploy").seconds}
+        runs = [{formation: second_run(site) for formation, site in sites.items()} for _round in range(rounds)]
+        for formation, told in taken.items():
+            told["second"] = statistics.median(run[formation] for run in runs)
+        taken[True] |= aggregates(sites[True], rounds, rows)
+    return taken[True], taken[False]
 
 
 def main() -> None:
@@ -119,7 +127,7 @@ def main() -> None:
         sys.exit(f"Name a repository with Citus in {extended_image.VARIABLE}.")
     extended_image.build(os.environ[extended_image.VARIABLE])
     began, load = time.perf_counter(), os.getloadavg()[0]
-    formation, plain = (measure(kind, options.rounds, options.rows) for kind in (True, False))
+    formation, plain = measure(options.rounds, options.rows)
     if options.json:
         told = {
             "formation": formation, "plain": plain, "nodes": GROUPS * MEMBERS, "rows": options.rows,

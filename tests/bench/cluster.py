@@ -50,21 +50,25 @@ class Run(NamedTuple):
 
 
 class Site:
-    """A cluster of the bench's own."""
+    """A cluster of the bench's own.
 
-    def __init__(self, nodes: int, folder: Path) -> None:
+    :param name: tells it from others that are there at the same time.
+    """
+
+    def __init__(self, nodes: int, folder: Path, name: str = NAME) -> None:
         self.folder = folder
-        self.nodes = [f"{NAME}-pg{number}" for number in range(1, nodes + 1)]
+        self.name = name
+        self.nodes = [f"{name}-pg{number}" for number in range(1, nodes + 1)]
         self.password = secrets.token_urlsafe(16)
         groups = {
-            "etcd": {f"{NAME}-etcd1": {}},
+            "etcd": {f"{name}-etcd1": {}},
             "postgres": {name: {} for name in self.nodes},
-            "proxy": {f"{NAME}-proxy1": {"proxy_port": 0, "proxy_read_port": 0}},
+            "proxy": {f"{name}-proxy1": {"proxy_port": 0, "proxy_read_port": 0}},
         }
         common: dict[str, Any] = {
             "ansible_connection": "local",
             "ansible_python_interpreter": sys.executable,
-            "cluster_name": NAME,
+            "cluster_name": name,
         }
         inventory = {"all": {"vars": common, "children": {name: {"hosts": hosts} for name, hosts in groups.items()}}}
         (folder / "inventory.json").write_text(json.dumps(inventory), encoding="utf-8")
@@ -94,8 +98,8 @@ class Site:
 
     def remove(self) -> None:
         """Leave nothing in the engine."""
-        self.play("destroy", "-e", f"destroy_data={NAME}")
-        subprocess.run(["docker", "network", "rm", NAME], stdout=subprocess.DEVNULL, check=True)
+        self.play("destroy", "-e", f"destroy_data={self.name}")
+        subprocess.run(["docker", "network", "rm", self.name], stdout=subprocess.DEVNULL, check=True)
 
 
 def second_run(site: Site, rounds: int) -> Run:
