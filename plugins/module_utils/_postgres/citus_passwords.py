@@ -306,8 +306,8 @@ def _alter(session: Session, changes: Sequence[Change], deadline: Deadline) -> N
     writing.begin_writing(session, [change.role for change in changes], True, deadline)
     session.query("SET LOCAL citus.enable_ddl_propagation = off", (), deadline, "keeping to one group")
     for change in changes:
-        assert change.verifier is not None
-        writing.alter(session, change.role, change.verifier, deadline)
+        if change.verifier is not None:
+            writing.alter(session, change.role, change.verifier, deadline)
 
 
 def _tell(session: Session, changes: Sequence[Change], deadline: Deadline) -> None:
