@@ -11,6 +11,9 @@ import sys
 import time
 
 import pytest
+from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
+from ansible_collections.howdah.postgresql.plugins.module_utils._core.errors import DeadlineExceeded, RestUnreachable
+from ansible_collections.howdah.postgresql.plugins.module_utils._postgres import agent
 from ansible_collections.howdah.postgresql.plugins.module_utils._postgres.agent import answer
 
 AGENT = "ansible_collections.howdah.postgresql.plugins.module_utils._postgres.agent"
@@ -43,3 +46,53 @@ def test_a_container_that_starts_is_none_without_patroni(monkeypatch, rest, numb
         monkeypatch.setenv("PATRONI_REST", rest)
     told = answer({"command": "rest", "method": "GET", "path": "/cluster", "timeout": 5})
     assert told["error"]["number"] == number  # waits go on for the first, and end with the second
+
+
+class Groups:
+    """Patroni of some members: what each answers, or that it is silent for as long as it is waited for."""
+
+    def __init__(self, monkeypatch, answers):
+        self.answers = answers
+        self.asked = []
+        self.now = 0.0
+        monkeypatch.setattr(agent, "_rest", self.rest)
+
+    def deadline(self, seconds):
+        return Deadline(seconds, clock=lambda: self.now)
+
+    def rest(self, question, deadline):
+        address = question["url_host"]
+        self.asked.append(address)
+        if address not in self.answers:
+            self.now += deadline.seconds
+            raise DeadlineExceeded("no answer")
+        if isinstance(self.answers[address], Exception):
+            raise self.answers[address]
+        return self.answers[address]
+
+
+def answered(name):
+    return {"status": 200, "body": {"members": [name]}}
+
+
+def test_a_group_is_asked_at_its_first_member_that_answers(monkeypatch):
+    groups = Groups(
+        monkeypatch,
+        {
+            "a:1": RestUnreachable("refused"),
+            "b:1": {"status": 503, "body": ""},
+            "c:1": answered("c"),
+            "e:1": answered("e"),
+        },
+    )
+    found = agent._clusters({"0": ["a:1", "b:1", "c:1", "d:1"], "1": ["e:1", "f:1"], "2": []}, groups.deadline(15))
+    assert found == {"0": {"members": ["c"]}, "1": {"members": ["e"]}, "2": None}
+    assert groups.asked == ["a:1", "b:1", "c:1", "e:1"]
+
+
+def test_members_that_are_silent_leave_time_for_all_others(monkeypatch):
+    """As when machines are gone without a word: with 5 s for each there would be no time for the last group."""
+    groups = Groups(monkeypatch, {"h:1": answered("h")})
+    asked = {"0": ["a:1", "b:1", "c:1"], "1": ["d:1", "e:1"], "2": ["f:1", "g:1", "h:1"]}
+    assert agent._clusters(asked, groups.deadline(15)) == {"0": None, "1": None, "2": {"members": ["h"]}}
+    assert groups.now < 15
