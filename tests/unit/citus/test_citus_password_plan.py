@@ -12,6 +12,7 @@ from ansible_collections.howdah.postgresql.plugins.module_utils._citus import pa
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.errors import (
     AuthenticationFailed,
+    DeadlineExceeded,
     FormationUnsettled,
     NotTheCoordinator,
     RoleMissing,
@@ -165,6 +166,19 @@ def test_check_mode_writes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     server = Server(monkeypatch, {"w1:5432": "key", "w2:5432": "key"})
     assert len(change(check=True)["changes"]) == 6
     assert {step for _where, step in server.done} == {"close"}
+
+
+def test_standbys_that_are_late_do_not_hide_that_it_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    def late(*_given: Any) -> bool:
+        raise DeadlineExceeded("The time limit was reached.")
+
+    server = Server(monkeypatch, {"w1:5432": "key", "w2:5432": "key"})
+    needing = joint.reading.Server(standbys=("ANY 1 (a)", "on"))
+    monkeypatch.setattr(joint.reading, "begin_reading", lambda _session, _deadline: needing)
+    monkeypatch.setattr(joint.writing, "wait_replicated", late)
+    told = change()
+    assert (len(told["changes"]), told["replicated"]) == (6, False)
+    assert ("w2:5432", "COMMIT logins") in server.done
 
 
 def test_nothing_is_committed_where_one_group_cannot_follow(monkeypatch: pytest.MonkeyPatch) -> None:
