@@ -10,6 +10,7 @@ from ansible_collections.howdah.postgresql.plugins.module_utils._core.errors imp
     AuthorityFailed,
     InvalidInput,
 )
+from ansible_collections.howdah.postgresql.plugins.modules import volume_files
 from ansible_collections.howdah.postgresql.plugins.plugin_utils._action import HowdahAction
 from ansible_collections.howdah.postgresql.plugins.plugin_utils._authority import (
     Authority,
@@ -127,16 +128,7 @@ class ActionModule(HowdahAction):
         # Keys go through a pipe: without this, Ansible writes a module and its arguments into files on the way.
         if self._connection.has_option("pipelining"):
             self._connection.set_option("pipelining", True)
-        own = self._task.check_mode
-        self._task.check_mode = check
-        try:
-            answer: dict[str, Any] = self._execute_module(
-                module_name="howdah.postgresql.volume_files",
-                module_args={**args, "volumes": volumes},
-                task_vars=task_vars,
-            )
-        finally:
-            self._task.check_mode = own
+        answer = self.module_result(volume_files, {**args, "volumes": volumes}, task_vars, check)
         answer.pop("invocation", None)
         return answer
 

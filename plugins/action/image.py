@@ -16,12 +16,9 @@ from typing import Any, Callable, Iterable
 
 from ansible import constants as C
 from ansible.errors import AnsibleError
-from ansible.module_utils.common.parameters import remove_values
 from ansible.utils.display import Display
-from ansible_collections.howdah.postgresql.plugins.module_utils import _shell
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.errors import HowdahError, InvalidInput
-from ansible_collections.howdah.postgresql.plugins.module_utils._docker import image_run
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker.build_plan import Sources, strings
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker.client import REQUIRED_TOGETHER
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker.context import (
@@ -33,6 +30,7 @@ from ansible_collections.howdah.postgresql.plugins.module_utils._docker.context 
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker.dockerfile import base_references
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker.image_options import ARGUMENT_SPEC, REQUIRED_IF
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker.progress import ProgressView
+from ansible_collections.howdah.postgresql.plugins.modules import image
 from ansible_collections.howdah.postgresql.plugins.plugin_utils._action import HowdahAction
 
 # Asked here because strategies load action plugins before they fork, and a worker has no terminal.
@@ -60,7 +58,7 @@ class ActionModule(HowdahAction):
         if params["prepared"] is not None:
             raise InvalidInput("prepared cannot be set: the action plugin does that.")
         args = {name: value for name, value in self._task.args.items() if name != "files"}
-        own = self._is_own_process()
+        own = self.is_own_process()
         secrets = validation._no_log_values
         if params["state"] == "absent":
             return self._here(params, deadline, secrets) if own else self._module(args, task_vars)
@@ -105,23 +103,9 @@ class ActionModule(HowdahAction):
         )
         return answer
 
-    def _is_own_process(self) -> bool:
-        """Whether the module would run as this very process could: then none needs to be started."""
-        plain = not any(self._task.environment or ())
-        return self._connection.transport == "local" and self._connection.become is None and plain
-
     def _here(self, params: dict[str, Any], deadline: Deadline, secrets: Iterable[str]) -> dict[str, Any]:
         """Do the module's part in this process; its result."""
-        report = _shell.Report()
-        failure: dict[str, Any] = {}
-        try:
-            image_run.run(params, self._task.check_mode, deadline, report)
-        except HowdahError as error:
-            failure = {
-                **error.details, "failed": True, "msg": error.message, "error": error.code, "code": error.number
-            }
-        result: dict[str, Any] = remove_values({**failure, **report.result(self._task.diff)}, secrets)
-        return result
+        return self.here(image.work, params, deadline, secrets, self._task.check_mode)
 
     def _build_beside(
         self, run: Callable[..., dict[str, Any]], context: Context, view: ProgressView

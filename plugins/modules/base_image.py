@@ -143,7 +143,6 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Mapping
 from urllib.parse import urlsplit
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.errors import BaseImageFailed, InvalidInput
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker import base, bootstrap, sources
@@ -152,10 +151,22 @@ from ansible_collections.howdah.postgresql.plugins.module_utils._docker.client i
     REQUIRED_TOGETHER,
     connect,
 )
-from ansible_collections.howdah.postgresql.plugins.module_utils._shell import Report, mask, run
+from ansible_collections.howdah.postgresql.plugins.module_utils._shell import Report, run
 
 if TYPE_CHECKING:
     from docker import APIClient
+
+OPTIONS: dict[str, Any] = {
+    **ARGUMENT_SPEC,
+    "suite": {"type": "str", "default": "bookworm"},
+    "name": {"type": "str"},
+    "pull": {"type": "bool", "default": True},
+    "refresh": {"type": "bool", "default": False},
+    "mirror": {"type": "str"},
+    "security_mirror": {"type": "str"},
+    "timeout": {"type": "float", "default": 600.0},
+}
+RULES: dict[str, Any] = {"required_together": REQUIRED_TOGETHER}
 
 
 def _bootstrap(
@@ -170,7 +181,7 @@ def _bootstrap(
     labels = base.origin_labels(origins)
     with ExitStack() as stack:
         root = None
-        if here or not params["check"]:
+        if here or not report.check_mode:
             root = stack.enter_context(bootstrap.bootstrap(suite, origins, deadline))
         else:
             bootstrap.try_out(suite, origins, deadline)
@@ -178,13 +189,15 @@ def _bootstrap(
             labels[base.LABELS + "packages"] = base.manifest(root.packages)
         plan = base.plan_import(name, here, labels)
         report.plan(plan)  # not before: until here, nothing has been changed that a failure would have to tell
-        if root and plan.changed and not params["check"]:
+        if root and plan.changed and not report.check_mode:
             base.load(client, deadline, name, root, labels)
             base.drop(client, deadline, here)
 
 
-def body(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
+def work(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
     """Find the image; else pull it; else bootstrap it."""
+    for option in ("mirror", "security_mirror"):
+        report.mask(urlsplit(params[option] or "").password)  # refused, but not shown either
     name = params["name"] or f"debian:{params['suite']}"
     if ":" not in name.rpartition("/")[2] or "@" in name:
         raise InvalidInput(f"The image name {name!r} has no tag: write it as NAME:TAG.")
@@ -200,7 +213,7 @@ def body(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
         if digest:
             plan = base.plan_pull(name, here, digest)
             report.plan(plan)
-            if plan.changed and not params["check"]:
+            if plan.changed and not report.check_mode:
                 base.fetch(client, deadline, name)
                 base.drop(client, deadline, here)
         elif here and here.origin == base.PULLED and params["pull"]:
@@ -217,21 +230,7 @@ def body(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
 
 
 def main() -> None:
-    """Run the module."""
-    spec = {
-        **ARGUMENT_SPEC,
-        "suite": {"type": "str", "default": "bookworm"},
-        "name": {"type": "str"},
-        "pull": {"type": "bool", "default": True},
-        "refresh": {"type": "bool", "default": False},
-        "mirror": {"type": "str"},
-        "security_mirror": {"type": "str"},
-        "timeout": {"type": "float", "default": 600.0},
-    }
-    module = AnsibleModule(argument_spec=spec, supports_check_mode=True, required_together=REQUIRED_TOGETHER)
-    for option in ("mirror", "security_mirror"):
-        mask(module, urlsplit(module.params[option] or "").password)  # refused, but not shown either
-    run(module, lambda params, deadline, report: body({**params, "check": module.check_mode}, deadline, report))
+    run(work, OPTIONS, RULES)
 
 
 if __name__ == "__main__":

@@ -133,42 +133,39 @@ code:
 
 from typing import Any, Mapping
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.howdah.postgresql.plugins.module_utils._citus import model, observe
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker import client
 from ansible_collections.howdah.postgresql.plugins.module_utils._shell import Report, run
 
-_OPTIONS: dict[str, Any] = {
+OPTIONS: dict[str, Any] = {
     **client.ARGUMENT_SPEC,
     **observe.ARGUMENT_SPEC,
     "timeout": {"type": "float", "default": 30},
 }
+RULES: dict[str, Any] = {"required_together": client.REQUIRED_TOGETHER}
+
+
+def work(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
+    formation = observe.Formation(params, deadline)
+    facts = formation.facts(["health", "placements", "moves", "jobs"], groups=True)
+    nodes = model.nodes(facts["nodes"])
+    held = model.placements(nodes, facts["placements"])
+    lacking = model.topology_lacks(facts["live"], nodes) if formation.groups else []
+    report.add(
+        version=facts["version"],
+        nodes=[node.told() for node in nodes],
+        lacking=[*lacking, *model.unhealthy(facts["health"])],
+        placements=held,
+        tables=facts["tables"],
+        imbalance=model.imbalance(held),
+        moves=facts["moves"],
+        jobs=facts["jobs"],
+    )
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec=_OPTIONS, required_together=client.REQUIRED_TOGETHER, supports_check_mode=True
-    )
-
-    def body(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
-        formation = observe.Formation(params, deadline)
-        facts = formation.facts(["health", "placements", "moves", "jobs"], groups=True)
-        nodes = model.nodes(facts["nodes"])
-        held = model.placements(nodes, facts["placements"])
-        lacking = model.topology_lacks(facts["live"], nodes) if formation.groups else []
-        report.add(
-            version=facts["version"],
-            nodes=[node.told() for node in nodes],
-            lacking=[*lacking, *model.unhealthy(facts["health"])],
-            placements=held,
-            tables=facts["tables"],
-            imbalance=model.imbalance(held),
-            moves=facts["moves"],
-            jobs=facts["jobs"],
-        )
-
-    run(module, body)
+    run(work, OPTIONS, RULES)
 
 
 if __name__ == "__main__":

@@ -119,7 +119,6 @@ code:
 
 from typing import Any, Mapping
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.howdah.postgresql.plugins.module_utils._citus import observe, passwords
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker import client
@@ -130,29 +129,27 @@ _ROLE: dict[str, Any] = {
     "password": {"type": "str", "required": True, "no_log": True},
     "between_groups": {"type": "bool", "default": True},
 }
-_OPTIONS: dict[str, Any] = {
+OPTIONS: dict[str, Any] = {
     **client.ARGUMENT_SPEC,
     **observe.ARGUMENT_SPEC,
     "groups": {"type": "dict", "required": True},
     "roles": {"type": "list", "elements": "dict", "required": True, "options": _ROLE},
     "timeout": {"type": "float", "default": 30},
 }
+RULES: dict[str, Any] = {"required_together": client.REQUIRED_TOGETHER}
+
+
+def work(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
+    formation = observe.Formation(params, deadline)
+    # In check mode, a group may be one that is yet to be made.
+    leaders = passwords.leaders(formation.live(), some=report.check_mode)
+    told = formation.passwords(leaders, params["roles"], report.check_mode)
+    report.plan(passwords.plan_of(told["changes"]))
+    report.add(**told)
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec=_OPTIONS, required_together=client.REQUIRED_TOGETHER, supports_check_mode=True
-    )
-
-    def body(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
-        formation = observe.Formation(params, deadline)
-        # In check mode, a group may be one that is yet to be made.
-        leaders = passwords.leaders(formation.live(), some=module.check_mode)
-        told = formation.passwords(leaders, params["roles"], module.check_mode)
-        report.plan(passwords.plan_of(told["changes"]))
-        report.add(**told)
-
-    run(module, body)
+    run(work, OPTIONS, RULES)
 
 
 if __name__ == "__main__":

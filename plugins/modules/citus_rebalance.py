@@ -108,14 +108,13 @@ code:
 import time
 from typing import Any, Mapping
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.howdah.postgresql.plugins.module_utils._citus import model, observe, rebalance
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.errors import RebalanceFailed, SqlFailed
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker import client
 from ansible_collections.howdah.postgresql.plugins.module_utils._shell import Report, run
 
-_OPTIONS: dict[str, Any] = {
+OPTIONS: dict[str, Any] = {
     **client.ARGUMENT_SPEC,
     **observe.ARGUMENT_SPEC,
     "drain": {"type": "list", "elements": "int", "default": []},
@@ -123,6 +122,7 @@ _OPTIONS: dict[str, Any] = {
     "patience": {"type": "float", "default": 0},
     "timeout": {"type": "float", "default": 3600},
 }
+RULES: dict[str, Any] = {"required_together": client.REQUIRED_TOGETHER}
 _PAUSE = 1.0
 
 
@@ -157,32 +157,29 @@ def _follow(formation: observe.Formation, patience: float, deadline: Deadline) -
         time.sleep(_PAUSE)
 
 
+def work(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
+    formation = observe.Formation(params, deadline)
+    facts = formation.facts(["placements", "moves", "jobs"])
+    nodes = model.nodes(facts["nodes"])
+    held = model.placements(nodes, facts["placements"])
+    drained = rebalance.to_drain(nodes, params["drain"])
+    plan = rebalance.rebalance_plan(nodes, held, facts["moves"], facts["jobs"], drained)
+    report.plan(plan)
+    at_work, told = False, ""
+    if plan.actions and not report.check_mode:
+        for node in drained:
+            if node.takes_shards:
+                formation.call("take_shards", host=node.host, port=node.port, value=False)
+        if rebalance.needs_start(plan, facts["jobs"]):
+            start(formation, bool(drained), params["transfer_mode"])
+        told, at_work = _follow(formation, params["patience"], deadline)
+        facts = formation.facts(["placements"])
+        held = model.placements(model.nodes(facts["nodes"]), facts["placements"])
+    report.add(running=at_work, progress=told, placements=held, imbalance=model.imbalance(held))
+
+
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec=_OPTIONS, required_together=client.REQUIRED_TOGETHER, supports_check_mode=True
-    )
-
-    def body(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
-        formation = observe.Formation(params, deadline)
-        facts = formation.facts(["placements", "moves", "jobs"])
-        nodes = model.nodes(facts["nodes"])
-        held = model.placements(nodes, facts["placements"])
-        drained = rebalance.to_drain(nodes, params["drain"])
-        plan = rebalance.rebalance_plan(nodes, held, facts["moves"], facts["jobs"], drained)
-        report.plan(plan)
-        at_work, told = False, ""
-        if plan.actions and not module.check_mode:
-            for node in drained:
-                if node.takes_shards:
-                    formation.call("take_shards", host=node.host, port=node.port, value=False)
-            if rebalance.needs_start(plan, facts["jobs"]):
-                start(formation, bool(drained), params["transfer_mode"])
-            told, at_work = _follow(formation, params["patience"], deadline)
-            facts = formation.facts(["placements"])
-            held = model.placements(model.nodes(facts["nodes"]), facts["placements"])
-        report.add(running=at_work, progress=told, placements=held, imbalance=model.imbalance(held))
-
-    run(module, body)
+    run(work, OPTIONS, RULES)
 
 
 if __name__ == "__main__":

@@ -72,20 +72,20 @@ code:
 import time
 from typing import Any, Mapping
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.howdah.postgresql.plugins.module_utils._citus import model, observe, rebalance
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.errors import TimeoutLock
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker import client
 from ansible_collections.howdah.postgresql.plugins.module_utils._shell import Report, run
 
-_OPTIONS: dict[str, Any] = {
+OPTIONS: dict[str, Any] = {
     **client.ARGUMENT_SPEC,
     **observe.ARGUMENT_SPEC,
     "group": {"type": "int", "required": True},
     "lease": {"type": "float", "default": 20},
     "timeout": {"type": "float", "default": 120},
 }
+RULES: dict[str, Any] = {"required_together": client.REQUIRED_TOGETHER}
 _PAUSE = 1.0
 # What another try takes.
 _LOCKED_SECONDS = 15.0
@@ -112,20 +112,17 @@ def _remove(formation: observe.Formation, group: int, lease: float, deadline: De
         time.sleep(_PAUSE)
 
 
+def work(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
+    formation = observe.Formation(params, deadline)
+    facts = formation.facts([])
+    plan = rebalance.removal_plan(facts["nodes"], params["group"])
+    report.plan(plan)
+    if plan.actions and not report.check_mode:
+        _remove(formation, params["group"], params["lease"], deadline)
+
+
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec=_OPTIONS, required_together=client.REQUIRED_TOGETHER, supports_check_mode=True
-    )
-
-    def body(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
-        formation = observe.Formation(params, deadline)
-        facts = formation.facts([])
-        plan = rebalance.removal_plan(facts["nodes"], params["group"])
-        report.plan(plan)
-        if plan.actions and not module.check_mode:
-            _remove(formation, params["group"], params["lease"], deadline)
-
-    run(module, body)
+    run(work, OPTIONS, RULES)
 
 
 if __name__ == "__main__":

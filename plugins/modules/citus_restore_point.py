@@ -78,36 +78,33 @@ code:
 
 from typing import Any, Mapping
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.howdah.postgresql.plugins.module_utils._citus import observe, verify
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.plan import Action, Plan
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker import client
 from ansible_collections.howdah.postgresql.plugins.module_utils._shell import Report, run
 
-_OPTIONS: dict[str, Any] = {
+OPTIONS: dict[str, Any] = {
     **client.ARGUMENT_SPEC,
     **observe.ARGUMENT_SPEC,
     "label": {"type": "str", "default": "howdah"},
     "timeout": {"type": "float", "default": 60},
 }
+RULES: dict[str, Any] = {"required_together": client.REQUIRED_TOGETHER}
+
+
+def work(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
+    verify.check_label(params["label"])
+    formation = observe.Formation(params, deadline)
+    formation.facts([])
+    point = Action("make", f"restore point {params['label']}-…")
+    report.plan(Plan((point,), {"restore point": None}, {"restore point": params["label"]}))
+    if not report.check_mode:
+        report.add(**formation.call("restore_point", label=params["label"]))
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec=_OPTIONS, required_together=client.REQUIRED_TOGETHER, supports_check_mode=True
-    )
-
-    def body(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
-        verify.check_label(params["label"])
-        formation = observe.Formation(params, deadline)
-        formation.facts([])
-        point = Action("make", f"restore point {params['label']}-…")
-        report.plan(Plan((point,), {"restore point": None}, {"restore point": params["label"]}))
-        if not module.check_mode:
-            report.add(**formation.call("restore_point", label=params["label"]))
-
-    run(module, body)
+    run(work, OPTIONS, RULES)
 
 
 if __name__ == "__main__":

@@ -80,41 +80,38 @@ code:
 
 from typing import Any, Mapping
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.howdah.postgresql.plugins.module_utils._citus import observe, verify
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.errors import GroupsDisagree
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker import client
 from ansible_collections.howdah.postgresql.plugins.module_utils._shell import Report, run
 
-_OPTIONS: dict[str, Any] = {
+OPTIONS: dict[str, Any] = {
     **client.ARGUMENT_SPEC,
     **observe.ARGUMENT_SPEC,
     "rows": {"type": "bool", "default": True},
     "timeout": {"type": "float", "default": 3600},
 }
+RULES: dict[str, Any] = {"required_together": client.REQUIRED_TOGETHER}
+
+
+def work(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
+    formation = observe.Formation(params, deadline)
+    found = formation.check(["pending", "metadata"])
+    left, differing = verify.pending(found["pending"]), verify.metadata_differ(found["metadata"])
+    plan = verify.plan(left, differing)
+    report.plan(plan)
+    if plan.actions and not report.check_mode:
+        verify.settle(formation, left, differing, deadline)
+    told = verify.compare(formation.check(["rows"])["tables"]) if params["rows"] else []
+    report.add(tables=told)
+    wrong = [f"{row['table']}: {row['problem']}" for row in told if row["problem"]]
+    if wrong:
+        raise GroupsDisagree(f"The groups do not agree: {'; '.join(wrong)}.", disagreements=wrong)
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec=_OPTIONS, required_together=client.REQUIRED_TOGETHER, supports_check_mode=True
-    )
-
-    def body(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
-        formation = observe.Formation(params, deadline)
-        found = formation.check(["pending", "metadata"])
-        left, differing = verify.pending(found["pending"]), verify.metadata_differ(found["metadata"])
-        plan = verify.plan(left, differing)
-        report.plan(plan)
-        if plan.actions and not module.check_mode:
-            verify.settle(formation, left, differing, deadline)
-        told = verify.compare(formation.check(["rows"])["tables"]) if params["rows"] else []
-        report.add(tables=told)
-        wrong = [f"{row['table']}: {row['problem']}" for row in told if row["problem"]]
-        if wrong:
-            raise GroupsDisagree(f"The groups do not agree: {'; '.join(wrong)}.", disagreements=wrong)
-
-    run(module, body)
+    run(work, OPTIONS, RULES)
 
 
 if __name__ == "__main__":

@@ -83,37 +83,34 @@ code:
 
 from typing import Any, Mapping
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.howdah.postgresql.plugins.module_utils._citus import observe, waiting
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker import client
 from ansible_collections.howdah.postgresql.plugins.module_utils._shell import Report, run
 
-_OPTIONS: dict[str, Any] = {
+OPTIONS: dict[str, Any] = {
     **client.ARGUMENT_SPEC,
     **observe.ARGUMENT_SPEC,
     "groups": {"type": "dict", "required": True},
     "timeout": {"type": "float", "default": 120},
 }
+RULES: dict[str, Any] = {"required_together": client.REQUIRED_TOGETHER}
+
+
+def work(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
+    formation = observe.Formation(params, deadline)
+    facts, nodes, lacking = waiting.wait(formation, deadline, once=report.check_mode)
+    report.add(
+        ready=not lacking,
+        lacking=lacking,
+        seconds=round(deadline.elapsed(), 2),
+        version=facts["version"],
+        nodes=[node.told() for node in nodes],
+    )
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec=_OPTIONS, required_together=client.REQUIRED_TOGETHER, supports_check_mode=True
-    )
-
-    def body(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
-        formation = observe.Formation(params, deadline)
-        facts, nodes, lacking = waiting.wait(formation, deadline, once=module.check_mode)
-        report.add(
-            ready=not lacking,
-            lacking=lacking,
-            seconds=round(deadline.elapsed(), 2),
-            version=facts["version"],
-            nodes=[node.told() for node in nodes],
-        )
-
-    run(module, body)
+    run(work, OPTIONS, RULES)
 
 
 if __name__ == "__main__":

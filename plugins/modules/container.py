@@ -448,52 +448,52 @@ exit_code:
 
 from typing import Any, Mapping
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker import container_list, reconcile
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker.client import REQUIRED_TOGETHER
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker.container_options import (
-    ARGUMENT_SPEC,
+    ARGUMENT_SPEC as OPTIONS,
+)
+from ansible_collections.howdah.postgresql.plugins.module_utils._docker.container_options import (
     MUTUALLY_EXCLUSIVE,
     REQUIRED_ONE_OF,
     each,
 )
-from ansible_collections.howdah.postgresql.plugins.module_utils._shell import Report, mask, run
+from ansible_collections.howdah.postgresql.plugins.module_utils._shell import Report, run
+
+RULES: dict[str, Any] = {
+    "mutually_exclusive": MUTUALLY_EXCLUSIVE,
+    "required_one_of": REQUIRED_ONE_OF,
+    "required_together": REQUIRED_TOGETHER,
+}
+
+
+def work(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
+    options = each(params)
+    for given in options:
+        given["image_pending"] = given["image_pending"] and report.check_mode
+        secrets = (value for name, value in (given["env"] or {}).items() if reconcile.secret_name(str(name)))
+        report.mask(*map(str, secrets))
+    wishes = container_list.parse(options)
+    outcomes = container_list.work(params, wishes, deadline, report.check_mode)
+    for outcome in outcomes:
+        for warning in outcome.decided.warnings if outcome.decided else ():
+            report.warn(warning)
+    if params["containers"] is None:
+        report.plan(outcomes[0].plan)
+        report.add(**outcomes[0].facts)
+        if outcomes[0].error is not None:
+            raise outcomes[0].error
+        return
+    report.plan(container_list.combined(outcomes))
+    report.add(containers=[outcome.result() for outcome in outcomes])
+    failed = [outcome for outcome in outcomes if outcome.error is not None]
+    if failed:
+        container_list.fail(failed, len(outcomes))
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec=ARGUMENT_SPEC,
-        mutually_exclusive=MUTUALLY_EXCLUSIVE,
-        required_one_of=REQUIRED_ONE_OF,
-        required_together=REQUIRED_TOGETHER,
-        supports_check_mode=True,
-    )
-
-    def body(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
-        options = each(params)
-        for given in options:
-            given["image_pending"] = given["image_pending"] and module.check_mode
-            secrets = (value for name, value in (given["env"] or {}).items() if reconcile.secret_name(str(name)))
-            mask(module, *map(str, secrets))
-        wishes = container_list.parse(options)
-        outcomes = container_list.work(params, wishes, deadline, module.check_mode)
-        for outcome in outcomes:
-            for warning in outcome.decided.warnings if outcome.decided else ():
-                module.warn(warning)
-        if params["containers"] is None:
-            report.plan(outcomes[0].plan)
-            report.add(**outcomes[0].facts)
-            if outcomes[0].error is not None:
-                raise outcomes[0].error
-            return
-        report.plan(container_list.combined(outcomes))
-        report.add(containers=[outcome.result() for outcome in outcomes])
-        failed = [outcome for outcome in outcomes if outcome.error is not None]
-        if failed:
-            container_list.fail(failed, len(outcomes))
-
-    run(module, body)
+    run(work, OPTIONS, RULES)
 
 
 if __name__ == "__main__":

@@ -147,7 +147,6 @@ containers:
 
 from typing import Any, Mapping
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker import container_facts, container_logs, observe
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker.client import (
@@ -158,37 +157,37 @@ from ansible_collections.howdah.postgresql.plugins.module_utils._docker.client i
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker.direct import Direct
 from ansible_collections.howdah.postgresql.plugins.module_utils._shell import Report, run
 
-_OPTIONS: dict[str, Any] = {
+OPTIONS: dict[str, Any] = {
     **ARGUMENT_SPEC,
     "name": {"type": "list", "elements": "str", "required": True, "aliases": ["names"]},
     "log_lines": {"type": "int", "default": 0},
     "image": {"type": "bool", "default": False},
     "timeout": {"type": "float", "default": 30},
 }
+RULES: dict[str, Any] = {"required_together": REQUIRED_TOGETHER}
+
+
+def work(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
+    engine = Direct(params, deadline)
+    containers = []
+    for name in params["name"]:
+        found = observe.container(engine, name, deadline)
+        facts = container_facts.facts(name, found)
+        if found is not None and params["log_lines"] > 0:
+            secrets = container_facts.secret_values(found)
+            client = connect(params, deadline)
+            facts["logs"] = container_logs.read(client, found.id, secrets, deadline, params["log_lines"])
+        if found is not None and params["image"]:
+            from ansible_collections.howdah.postgresql.plugins.module_utils._docker import image_store
+
+            image = image_store.inspect(engine, deadline, facts["image_id"])
+            facts["image_created"] = image["Created"] if image else None
+        containers.append(facts)
+    report.add(containers=containers)
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=_OPTIONS, required_together=REQUIRED_TOGETHER, supports_check_mode=True)
-
-    def body(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
-        engine = Direct(params, deadline)
-        containers = []
-        for name in params["name"]:
-            found = observe.container(engine, name, deadline)
-            facts = container_facts.facts(name, found)
-            if found is not None and params["log_lines"] > 0:
-                secrets = container_facts.secret_values(found)
-                client = connect(params, deadline)
-                facts["logs"] = container_logs.read(client, found.id, secrets, deadline, params["log_lines"])
-            if found is not None and params["image"]:
-                from ansible_collections.howdah.postgresql.plugins.module_utils._docker import image_store
-
-                image = image_store.inspect(engine, deadline, facts["image_id"])
-                facts["image_created"] = image["Created"] if image else None
-            containers.append(facts)
-        report.add(containers=containers)
-
-    run(module, body)
+    run(work, OPTIONS, RULES)
 
 
 if __name__ == "__main__":

@@ -146,7 +146,6 @@ import sys
 from importlib import metadata
 from typing import Any, Mapping
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.errors import (
     DeadlineExceeded,
@@ -156,6 +155,13 @@ from ansible_collections.howdah.postgresql.plugins.module_utils._core.errors imp
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker.client import ARGUMENT_SPEC, REQUIRED_TOGETHER
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker.engine import probe, too_old
 from ansible_collections.howdah.postgresql.plugins.module_utils._shell import Report, run
+
+OPTIONS: dict[str, Any] = {
+    **ARGUMENT_SPEC,
+    "wait": {"type": "bool", "default": False},
+    "timeout": {"type": "float", "default": 10.0},
+}
+RULES: dict[str, Any] = {"required_together": REQUIRED_TOGETHER}
 
 
 def _installed(*distributions: str) -> str | None:
@@ -178,7 +184,7 @@ def _python() -> dict[str, Any]:
     }
 
 
-def body(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
+def work(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
     """Ask, and report what answered or why nothing did."""
     path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"])
     report.add(
@@ -197,13 +203,7 @@ def body(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
 
 
 def main() -> None:
-    """Run the module."""
-    spec = {
-        **ARGUMENT_SPEC,
-        "wait": {"type": "bool", "default": False},
-        "timeout": {"type": "float", "default": 10.0},
-    }
-    run(AnsibleModule(argument_spec=spec, supports_check_mode=True, required_together=REQUIRED_TOGETHER), body)
+    run(work, OPTIONS, RULES)
 
 
 if __name__ == "__main__":

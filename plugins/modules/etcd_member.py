@@ -89,14 +89,13 @@ code:
 
 from typing import Any, Mapping
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker import client as docker_client
 from ansible_collections.howdah.postgresql.plugins.module_utils._etcd import members as pure
 from ansible_collections.howdah.postgresql.plugins.module_utils._etcd.client import Etcd
 from ansible_collections.howdah.postgresql.plugins.module_utils._shell import Report, run
 
-_OPTIONS: dict[str, Any] = {
+OPTIONS: dict[str, Any] = {
     **docker_client.ARGUMENT_SPEC,
     "containers": {"type": "list", "elements": "str", "required": True, "aliases": ["container"]},
     "name": {"type": "str", "required": True},
@@ -104,37 +103,35 @@ _OPTIONS: dict[str, Any] = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "timeout": {"type": "float", "default": 60},
 }
+RULES: dict[str, Any] = {
+    "required_together": docker_client.REQUIRED_TOGETHER,
+    "required_if": [("state", "present", ["peer_url"])],
+}
+
+
+def work(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
+    etcd = Etcd(params, deadline)
+    name, peer = params["name"], params["peer_url"]
+    found = etcd.members()
+    if params["state"] == "absent":
+        plan, member = pure.removal(found, name, peer)
+        report.plan(plan)
+        if member is not None and not report.check_mode:
+            etcd.remove(member)
+            found = etcd.members()
+    else:
+        plan = pure.addition(found, name, peer)
+        report.plan(plan)
+        if plan.changed and not report.check_mode:
+            etcd.announce(name, peer)
+            found = etcd.members()
+        if not report.check_mode:
+            report.add(initial_cluster=pure.initial_cluster(found, name, peer))
+    report.add(members=sorted(member.name or member.identity for member in found))
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec=_OPTIONS,
-        required_together=docker_client.REQUIRED_TOGETHER,
-        required_if=[("state", "present", ["peer_url"])],
-        supports_check_mode=True,
-    )
-
-    def body(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
-        etcd = Etcd(params, deadline)
-        name, peer = params["name"], params["peer_url"]
-        found = etcd.members()
-        if params["state"] == "absent":
-            plan, member = pure.removal(found, name, peer)
-            report.plan(plan)
-            if member is not None and not module.check_mode:
-                etcd.remove(member)
-                found = etcd.members()
-        else:
-            plan = pure.addition(found, name, peer)
-            report.plan(plan)
-            if plan.changed and not module.check_mode:
-                etcd.announce(name, peer)
-                found = etcd.members()
-            if not module.check_mode:
-                report.add(initial_cluster=pure.initial_cluster(found, name, peer))
-        report.add(members=sorted(member.name or member.identity for member in found))
-
-    run(module, body)
+    run(work, OPTIONS, RULES)
 
 
 if __name__ == "__main__":

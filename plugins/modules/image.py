@@ -281,27 +281,21 @@ code:
 
 from typing import Any, Mapping
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.howdah.postgresql.plugins.module_utils import _shell
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker import image_run
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker.client import REQUIRED_TOGETHER
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker.image_options import ARGUMENT_SPEC, REQUIRED_IF
 
+RULES: dict[str, Any] = {"required_if": REQUIRED_IF, "required_together": REQUIRED_TOGETHER}
+
+
+def work(params: Mapping[str, Any], deadline: Deadline, report: _shell.Report) -> None:
+    image_run.run(params, report.check_mode, deadline, report)
+
 
 def main() -> None:
-    """Entry point."""
-    module = AnsibleModule(
-        argument_spec=ARGUMENT_SPEC,
-        required_if=REQUIRED_IF,
-        required_together=REQUIRED_TOGETHER,
-        supports_check_mode=True,
-    )
-
-    def body(params: Mapping[str, Any], deadline: Deadline, report: _shell.Report) -> None:
-        image_run.run(params, module.check_mode, deadline, report)
-
-    _shell.run(module, body)
+    _shell.run(work, ARGUMENT_SPEC, RULES)
 
 
 if __name__ == "__main__":

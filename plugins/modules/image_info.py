@@ -92,7 +92,6 @@ images:
 
 from typing import Any, Mapping
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker import image_age, image_store
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker.build_plan import FILES_LABEL, INPUTS_LABEL
@@ -100,11 +99,12 @@ from ansible_collections.howdah.postgresql.plugins.module_utils._docker.client i
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker.direct import Direct
 from ansible_collections.howdah.postgresql.plugins.module_utils._shell import Report, run
 
-_OPTIONS: dict[str, Any] = {
+OPTIONS: dict[str, Any] = {
     **ARGUMENT_SPEC,
     "name": {"type": "list", "elements": "str", "required": True, "aliases": ["names"]},
     "timeout": {"type": "float", "default": 30},
 }
+RULES: dict[str, Any] = {"required_together": REQUIRED_TOGETHER}
 
 
 def _facts(engine: Direct, deadline: Deadline, name: str) -> dict[str, Any]:
@@ -123,15 +123,13 @@ def _facts(engine: Direct, deadline: Deadline, name: str) -> dict[str, Any]:
     }
 
 
+def work(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
+    engine = Direct(params, deadline)
+    report.add(images=[_facts(engine, deadline, name) for name in params["name"]])
+
+
 def main() -> None:
-    """Entry point."""
-    module = AnsibleModule(argument_spec=_OPTIONS, required_together=REQUIRED_TOGETHER, supports_check_mode=True)
-
-    def body(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
-        engine = Direct(params, deadline)
-        report.add(images=[_facts(engine, deadline, name) for name in params["name"]])
-
-    run(module, body)
+    run(work, OPTIONS, RULES)
 
 
 if __name__ == "__main__":

@@ -126,7 +126,6 @@ code:
 
 from typing import Any, Mapping
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.errors import ImageNotFound, InvalidInput
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker import image_store, image_transfer
@@ -136,6 +135,8 @@ from ansible_collections.howdah.postgresql.plugins.module_utils._docker.image_tr
 from ansible_collections.howdah.postgresql.plugins.module_utils._shell import Report, run
 
 _PENDING = "to be built"
+
+RULES: dict[str, Any] = {"required_if": REQUIRED_IF, "required_together": REQUIRED_TOGETHER}
 
 
 class _Transfer:
@@ -224,25 +225,18 @@ class _Transfer:
             self.report.add(image_id=found)
 
 
+def work(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
+    transfer = _Transfer(params, deadline, report, report.check_mode)
+    {
+        "saved": transfer.saved,
+        "loaded": transfer.loaded,
+        "pushed": transfer.pushed,
+        "pulled": transfer.pulled,
+    }[params["state"]]()
+
+
 def main() -> None:
-    """Entry point."""
-    module = AnsibleModule(
-        argument_spec=ARGUMENT_SPEC,
-        required_if=REQUIRED_IF,
-        required_together=REQUIRED_TOGETHER,
-        supports_check_mode=True,
-    )
-
-    def body(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
-        transfer = _Transfer(params, deadline, report, module.check_mode)
-        {
-            "saved": transfer.saved,
-            "loaded": transfer.loaded,
-            "pushed": transfer.pushed,
-            "pulled": transfer.pulled,
-        }[params["state"]]()
-
-    run(module, body)
+    run(work, ARGUMENT_SPEC, RULES)
 
 
 if __name__ == "__main__":

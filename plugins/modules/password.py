@@ -194,7 +194,6 @@ leader:
 
 from typing import TYPE_CHECKING, Any, Mapping
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.howdah.postgresql.plugins.module_utils import _shell
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker import options as docker
@@ -207,43 +206,39 @@ SECRET = {"type": "str", "no_log": True}
 ROLE = {"name": {"type": "str"}, "password": SECRET, "verifier": SECRET}
 ROLES_ENTRY = {**ROLE, "name": {"type": "str", "required": True}}
 
+OPTIONS: dict[str, Any] = {
+    **options.ARGUMENT_SPEC,
+    **docker.ARGUMENT_SPEC,
+    **ROLE,
+    "roles": {"type": "list", "elements": "dict", "options": ROLES_ENTRY},
+    "iterations": {"type": "int", "default": 4096},
+}
+RULES: dict[str, Any] = {
+    "mutually_exclusive": [*options.MUTUALLY_EXCLUSIVE, *[("roles", option) for option in ROLE]],
+    "required_one_of": [("name", "roles")],
+    "required_together": [*options.REQUIRED_TOGETHER, *docker.REQUIRED_TOGETHER],
+}
 
-def main() -> None:
+
+def work(params: Mapping[str, Any], deadline: Deadline, report: _shell.Report) -> None:
     """Set the passwords that the options ask for."""
-    module = AnsibleModule(
-        argument_spec={
-            **options.ARGUMENT_SPEC,
-            **docker.ARGUMENT_SPEC,
-            **ROLE,
-            "roles": {"type": "list", "elements": "dict", "options": ROLES_ENTRY},
-            "iterations": {"type": "int", "default": 4096},
-        },
-        mutually_exclusive=[*options.MUTUALLY_EXCLUSIVE, *[("roles", option) for option in ROLE]],
-        required_one_of=[("name", "roles")],
-        required_together=[*options.REQUIRED_TOGETHER, *docker.REQUIRED_TOGETHER],
-        supports_check_mode=True,
-    )
+    # After the arguments were checked, and where no garbage is collected: see _shell.run.
+    from ansible_collections.howdah.postgresql.plugins.module_utils._postgres.engine import Outcome, set_passwords
+    from ansible_collections.howdah.postgresql.plugins.module_utils._postgres.password import plan_of, wishes
 
-    def body(params: Mapping[str, Any], deadline: Deadline, report: _shell.Report) -> None:
-        # After the arguments were checked, and where no garbage is collected: see _shell.run.
-        from ansible_collections.howdah.postgresql.plugins.module_utils._postgres.engine import Outcome, set_passwords
-        from ansible_collections.howdah.postgresql.plugins.module_utils._postgres.password import plan_of, wishes
-
-        entries = params["roles"] if params["roles"] is not None else [{name: params[name] for name in ROLE}]
-        wished = wishes(entries, params["iterations"])
-        outcome = Outcome()
-        try:
-            if params["container"]:
-                _in_container(params, entries, deadline, module.check_mode, outcome)
-            else:
-                set_passwords(options.target_of(params), wished, deadline, module.check_mode, outcome)
-        finally:
-            report.plan(plan_of(outcome.roles))
-            report.add(roles=outcome.roles, elapsed_ms=round(deadline.elapsed() * 1000))
-            for warning in outcome.warnings:
-                module.warn(warning)
-
-    _shell.run(module, body)
+    entries = params["roles"] if params["roles"] is not None else [{name: params[name] for name in ROLE}]
+    wished = wishes(entries, params["iterations"])
+    outcome = Outcome()
+    try:
+        if params["container"]:
+            _in_container(params, entries, deadline, report.check_mode, outcome)
+        else:
+            set_passwords(options.target_of(params), wished, deadline, report.check_mode, outcome)
+    finally:
+        report.plan(plan_of(outcome.roles))
+        report.add(roles=outcome.roles, elapsed_ms=round(deadline.elapsed() * 1000))
+        for warning in outcome.warnings:
+            report.warn(warning)
 
 
 def _in_container(
@@ -261,6 +256,10 @@ def _in_container(
     outcome.roles = answer["result"]["roles"]
     outcome.warnings = answer["result"]["warnings"]
     raise_failure(answer)
+
+
+def main() -> None:
+    _shell.run(work, OPTIONS, RULES)
 
 
 if __name__ == "__main__":

@@ -118,7 +118,6 @@ code:
 
 from typing import Any, Mapping
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.howdah.postgresql.plugins.module_utils import _shell
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker import options as docker
@@ -129,7 +128,7 @@ _ROLE: dict[str, Any] = {
     "name": {"type": "str", "required": True},
     "password": {"type": "str", "required": True, "no_log": True},
 }
-_OPTIONS: dict[str, Any] = {
+OPTIONS: dict[str, Any] = {
     **docker.ARGUMENT_SPEC,
     "hosts": {"type": "list", "elements": "str", "required": True},
     "port": {"type": "int", "default": 5432},
@@ -138,26 +137,20 @@ _OPTIONS: dict[str, Any] = {
     "container": {"type": "str"},
     "timeout": {"type": "float", "default": 30},
 }
+RULES: dict[str, Any] = {"required_together": docker.REQUIRED_TOGETHER}
 
 
-def main() -> None:
+def work(params: Mapping[str, Any], deadline: Deadline, report: _shell.Report) -> None:
     """Try the logins."""
-    module = AnsibleModule(
-        argument_spec=_OPTIONS, required_together=docker.REQUIRED_TOGETHER, supports_check_mode=True
-    )
-
-    def body(params: Mapping[str, Any], deadline: Deadline, report: _shell.Report) -> None:
-        if params["container"]:
-            logins = _in_container(params, deadline)
-        else:
-            base = Target(port=params["port"], dbname=params["login_db"])
-            logins = check_logins(base, params["hosts"], params["roles"], deadline)
-        report.add(logins=logins)
-        failure = refusal(logins)
-        if failure is not None:
-            raise failure
-
-    _shell.run(module, body)
+    if params["container"]:
+        logins = _in_container(params, deadline)
+    else:
+        base = Target(port=params["port"], dbname=params["login_db"])
+        logins = check_logins(base, params["hosts"], params["roles"], deadline)
+    report.add(logins=logins)
+    failure = refusal(logins)
+    if failure is not None:
+        raise failure
 
 
 def _in_container(params: Mapping[str, Any], deadline: Deadline) -> Any:
@@ -175,6 +168,10 @@ def _in_container(params: Mapping[str, Any], deadline: Deadline) -> Any:
     answer = ask_agent(params, message, deadline, writes=False)
     raise_failure(answer)
     return answer["result"]["logins"]
+
+
+def main() -> None:
+    _shell.run(work, OPTIONS, RULES)
 
 
 if __name__ == "__main__":

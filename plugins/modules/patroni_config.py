@@ -120,7 +120,6 @@ code:
 import time
 from typing import Any, Mapping, Sequence
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.errors import (
     MembersUndeclared,
@@ -132,7 +131,7 @@ from ansible_collections.howdah.postgresql.plugins.module_utils._patroni import 
 from ansible_collections.howdah.postgresql.plugins.module_utils._patroni.cluster import Cluster, undeclared
 from ansible_collections.howdah.postgresql.plugins.module_utils._shell import Report, run
 
-_OPTIONS: dict[str, Any] = {
+OPTIONS: dict[str, Any] = {
     **client.ARGUMENT_SPEC,
     **rest.ARGUMENT_SPEC,
     "config": {"type": "dict", "required": True},
@@ -143,6 +142,7 @@ _OPTIONS: dict[str, Any] = {
     "watched": {"type": "list", "elements": "str", "default": []},
     "timeout": {"type": "float", "default": 60},
 }
+RULES: dict[str, Any] = {"required_together": client.REQUIRED_TOGETHER}
 # So long is a member listed whose container was removed: the lease (ttl, 20 s in the role), and Patroni's next round.
 _LEASE_SECONDS = 30.0
 _PAUSE = 0.3
@@ -228,60 +228,57 @@ def _refuse_undeclared(
         cluster = patroni.cluster()
 
 
-def main() -> None:
-    module = AnsibleModule(
-        argument_spec=_OPTIONS, required_together=client.REQUIRED_TOGETHER, supports_check_mode=True
+def work(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
+    config = params["config"]
+    dynamic.check(config)
+    patroni = rest.Rest(params, deadline)
+    # What was seen last; each question takes a process in a container.
+    seen: Cluster | None = None
+    have: dict[str, Any] = {}
+
+    def further(_cluster: Cluster) -> list[str]:
+        """After a restore the leader writes the configuration a round later than it is promoted."""
+        nonlocal have
+        try:
+            have = patroni.config()
+        except NoLeader:
+            return ["it has no configuration yet"]
+        return []
+
+    if params["members"]:
+        # In check mode the cluster may be yet to come about.
+        cluster, ready = waiting.wait(
+            patroni, params["members"], params["watched"], deadline, report.check_mode, further
+        )
+        report.add(ready=ready, leader=None, pending=[])
+        if not ready or cluster is None:
+            return
+        seen = _refuse_undeclared(patroni, cluster, [*params["members"], *params["leaving"]], deadline)
+    else:
+        have = patroni.config()
+    round_seconds = float({**have, **config}.get("loop_wait") or 10)
+    if params["reloaded"] and not report.check_mode:
+        _await_rounds(patroni, params["reloaded"], 2 * round_seconds + _MARGIN_SECONDS, deadline)
+        seen = None
+    changes = dynamic.patch(config, have, params["exact_parameters"])
+    report.plan(dynamic.plan(changes, have))
+    patience = 0.0
+    if changes and not report.check_mode:
+        leader = patroni.cluster().need_leader()
+        patroni.must("PATCH", "/config", leader.rest, changes, 10, "change the configuration")
+        patience, seen = round_seconds + _MARGIN_SECONDS, None
+    if changes and report.check_mode:
+        cluster = seen or patroni.cluster()
+    else:
+        cluster = _verify(patroni, config, patience, deadline, seen)
+    report.add(
+        leader=cluster.leader.name if cluster.leader else None,
+        pending=[member.name for member in cluster.members if member.pending_restart],
     )
 
-    def body(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
-        config = params["config"]
-        dynamic.check(config)
-        patroni = rest.Rest(params, deadline)
-        # What was seen last; each question takes a process in a container.
-        seen: Cluster | None = None
-        have: dict[str, Any] = {}
 
-        def further(_cluster: Cluster) -> list[str]:
-            """After a restore the leader writes the configuration a round later than it is promoted."""
-            nonlocal have
-            try:
-                have = patroni.config()
-            except NoLeader:
-                return ["it has no configuration yet"]
-            return []
-
-        if params["members"]:
-            # In check mode the cluster may be yet to come about.
-            cluster, ready = waiting.wait(
-                patroni, params["members"], params["watched"], deadline, module.check_mode, further
-            )
-            report.add(ready=ready, leader=None, pending=[])
-            if not ready or cluster is None:
-                return
-            seen = _refuse_undeclared(patroni, cluster, [*params["members"], *params["leaving"]], deadline)
-        else:
-            have = patroni.config()
-        round_seconds = float({**have, **config}.get("loop_wait") or 10)
-        if params["reloaded"] and not module.check_mode:
-            _await_rounds(patroni, params["reloaded"], 2 * round_seconds + _MARGIN_SECONDS, deadline)
-            seen = None
-        changes = dynamic.patch(config, have, params["exact_parameters"])
-        report.plan(dynamic.plan(changes, have))
-        patience = 0.0
-        if changes and not module.check_mode:
-            leader = patroni.cluster().need_leader()
-            patroni.must("PATCH", "/config", leader.rest, changes, 10, "change the configuration")
-            patience, seen = round_seconds + _MARGIN_SECONDS, None
-        if changes and module.check_mode:
-            cluster = seen or patroni.cluster()
-        else:
-            cluster = _verify(patroni, config, patience, deadline, seen)
-        report.add(
-            leader=cluster.leader.name if cluster.leader else None,
-            pending=[member.name for member in cluster.members if member.pending_restart],
-        )
-
-    run(module, body)
+def main() -> None:
+    run(work, OPTIONS, RULES)
 
 
 if __name__ == "__main__":

@@ -148,7 +148,6 @@ code:
 
 from typing import Any, Mapping
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.errors import HowdahError
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker import client
@@ -156,7 +155,7 @@ from ansible_collections.howdah.postgresql.plugins.module_utils._patroni import 
 from ansible_collections.howdah.postgresql.plugins.module_utils._patroni.cluster import Member
 from ansible_collections.howdah.postgresql.plugins.module_utils._shell import Report, run
 
-_OPTIONS: dict[str, Any] = {
+OPTIONS: dict[str, Any] = {
     **client.ARGUMENT_SPEC,
     **rest.ARGUMENT_SPEC,
     "details": {"type": "bool", "default": False},
@@ -164,6 +163,7 @@ _OPTIONS: dict[str, Any] = {
     "query": {"type": "str"},
     "timeout": {"type": "float", "default": 30},
 }
+RULES: dict[str, Any] = {"required_together": client.REQUIRED_TOGETHER}
 
 
 def _details(patroni: rest.Rest, member: Member) -> dict[str, Any]:
@@ -181,22 +181,19 @@ def _details(patroni: rest.Rest, member: Member) -> dict[str, Any]:
     }
 
 
+def work(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
+    patroni = rest.Rest(params, deadline)
+    cluster = patroni.cluster()
+    told = cluster.told()
+    if params["details"]:
+        told["members"] = [{**member.told(), **_details(patroni, member)} for member in cluster.members]
+    report.add(**told)
+    if params["config"]:
+        report.add(config=patroni.config())
+
+
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec=_OPTIONS, required_together=client.REQUIRED_TOGETHER, supports_check_mode=True
-    )
-
-    def body(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
-        patroni = rest.Rest(params, deadline)
-        cluster = patroni.cluster()
-        told = cluster.told()
-        if params["details"]:
-            told["members"] = [{**member.told(), **_details(patroni, member)} for member in cluster.members]
-        report.add(**told)
-        if params["config"]:
-            report.add(config=patroni.config())
-
-    run(module, body)
+    run(work, OPTIONS, RULES)
 
 
 if __name__ == "__main__":

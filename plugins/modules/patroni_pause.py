@@ -85,35 +85,32 @@ code:
 
 from typing import Any, Mapping
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker import client
 from ansible_collections.howdah.postgresql.plugins.module_utils._patroni import care, rest
 from ansible_collections.howdah.postgresql.plugins.module_utils._shell import Report, run
 
-_OPTIONS: dict[str, Any] = {
+OPTIONS: dict[str, Any] = {
     **client.ARGUMENT_SPEC,
     **rest.ARGUMENT_SPEC,
     "paused": {"type": "bool", "required": True},
     "timeout": {"type": "float", "default": 60},
 }
+RULES: dict[str, Any] = {"required_together": client.REQUIRED_TOGETHER}
+
+
+def work(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
+    patroni = rest.Rest(params, deadline)
+    cluster = patroni.cluster()
+    plan = care.pause_plan(cluster, params["paused"])
+    report.plan(plan)
+    if plan.changed and not report.check_mode:
+        cluster = care.pause(patroni, params["paused"], deadline)
+    report.add(**cluster.told())
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec=_OPTIONS, required_together=client.REQUIRED_TOGETHER, supports_check_mode=True
-    )
-
-    def body(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
-        patroni = rest.Rest(params, deadline)
-        cluster = patroni.cluster()
-        plan = care.pause_plan(cluster, params["paused"])
-        report.plan(plan)
-        if plan.changed and not module.check_mode:
-            cluster = care.pause(patroni, params["paused"], deadline)
-        report.add(**cluster.told())
-
-    run(module, body)
+    run(work, OPTIONS, RULES)
 
 
 if __name__ == "__main__":

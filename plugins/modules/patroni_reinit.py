@@ -103,36 +103,33 @@ code:
 
 from typing import Any, Mapping
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker import client
 from ansible_collections.howdah.postgresql.plugins.module_utils._patroni import care, rest
 from ansible_collections.howdah.postgresql.plugins.module_utils._shell import Report, run
 
-_OPTIONS: dict[str, Any] = {
+OPTIONS: dict[str, Any] = {
     **client.ARGUMENT_SPEC,
     **rest.ARGUMENT_SPEC,
     "member": {"type": "str", "required": True},
     "timeout": {"type": "float", "default": 600},
 }
+RULES: dict[str, Any] = {"required_together": client.REQUIRED_TOGETHER}
+
+
+def work(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
+    patroni = rest.Rest(params, deadline)
+    cluster = patroni.cluster()
+    replica = care.replica(cluster, params["member"])
+    report.plan(care.reinit_plan(cluster, replica))
+    if not report.check_mode:
+        cluster = care.reinit(patroni, replica, deadline)
+        report.add(seconds=round(deadline.elapsed(), 1))
+    report.add(**cluster.told())
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec=_OPTIONS, required_together=client.REQUIRED_TOGETHER, supports_check_mode=True
-    )
-
-    def body(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
-        patroni = rest.Rest(params, deadline)
-        cluster = patroni.cluster()
-        replica = care.replica(cluster, params["member"])
-        report.plan(care.reinit_plan(cluster, replica))
-        if not module.check_mode:
-            cluster = care.reinit(patroni, replica, deadline)
-            report.add(seconds=round(deadline.elapsed(), 1))
-        report.add(**cluster.told())
-
-    run(module, body)
+    run(work, OPTIONS, RULES)
 
 
 if __name__ == "__main__":

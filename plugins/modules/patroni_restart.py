@@ -117,44 +117,41 @@ code:
 
 from typing import Any, Mapping
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker import client
 from ansible_collections.howdah.postgresql.plugins.module_utils._patroni import rest, steps
 from ansible_collections.howdah.postgresql.plugins.module_utils._shell import Report, run
 
-_OPTIONS: dict[str, Any] = {
+OPTIONS: dict[str, Any] = {
     **client.ARGUMENT_SPEC,
     **rest.ARGUMENT_SPEC,
     "members": {"type": "list", "elements": "str"},
     "passed_over": {"type": "list", "elements": "str", "default": [], "no_log": False},
     "timeout": {"type": "float", "default": 600},
 }
+RULES: dict[str, Any] = {"required_together": client.REQUIRED_TOGETHER}
+
+
+def work(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
+    patroni = rest.Rest(params, deadline)
+    cluster = patroni.cluster()
+    named = params["members"]
+    unknown = [name for name in named or () if cluster.member(name) is None]
+    if unknown:
+        raise InvalidInput(f"The cluster {cluster.scope} has no member {', '.join(unknown)}.")
+    due = [m for m in cluster.members if (m.pending_restart if named is None else m.name in named)]
+    report.plan(steps.restart_plan(due))
+    if due and not report.check_mode:
+        done: list[str] = []
+        report.add(done=done)
+        passed_over = params["passed_over"]
+        cluster = steps.rolling_restart(patroni, cluster, due, named is None, deadline, done.append, passed_over)
+    report.add(**cluster.told())
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec=_OPTIONS, required_together=client.REQUIRED_TOGETHER, supports_check_mode=True
-    )
-
-    def body(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
-        patroni = rest.Rest(params, deadline)
-        cluster = patroni.cluster()
-        named = params["members"]
-        unknown = [name for name in named or () if cluster.member(name) is None]
-        if unknown:
-            raise InvalidInput(f"The cluster {cluster.scope} has no member {', '.join(unknown)}.")
-        due = [m for m in cluster.members if (m.pending_restart if named is None else m.name in named)]
-        report.plan(steps.restart_plan(due))
-        if due and not module.check_mode:
-            done: list[str] = []
-            report.add(done=done)
-            passed_over = params["passed_over"]
-            cluster = steps.rolling_restart(patroni, cluster, due, named is None, deadline, done.append, passed_over)
-        report.add(**cluster.told())
-
-    run(module, body)
+    run(work, OPTIONS, RULES)
 
 
 if __name__ == "__main__":

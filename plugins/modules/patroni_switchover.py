@@ -121,14 +121,13 @@ code:
 
 from typing import Any, Mapping
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker import client
 from ansible_collections.howdah.postgresql.plugins.module_utils._patroni import cluster as model
 from ansible_collections.howdah.postgresql.plugins.module_utils._patroni import rest, steps
 from ansible_collections.howdah.postgresql.plugins.module_utils._shell import Report, run
 
-_OPTIONS: dict[str, Any] = {
+OPTIONS: dict[str, Any] = {
     **client.ARGUMENT_SPEC,
     **rest.ARGUMENT_SPEC,
     "candidate": {"type": "str"},
@@ -136,29 +135,27 @@ _OPTIONS: dict[str, Any] = {
     "leaving": {"type": "bool", "default": False},
     "timeout": {"type": "float", "default": 120},
 }
+RULES: dict[str, Any] = {"required_together": client.REQUIRED_TOGETHER}
+
+
+def work(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
+    patroni = rest.Rest(params, deadline)
+    cluster = patroni.cluster()
+    handover = model.choose(cluster, params["candidate"], params["leader"])
+    report.plan(steps.switchover_plan(handover))
+    if handover is not None:
+        report.add(previous=handover.leader.name)
+        if not report.check_mode:
+            cluster, leads, seconds = steps.switchover(
+                patroni, cluster, handover, deadline, params["leaving"]
+            )
+            report.plan(steps.switchover_plan(handover, leads))
+            report.add(seconds=seconds)
+    report.add(**cluster.told())
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec=_OPTIONS, required_together=client.REQUIRED_TOGETHER, supports_check_mode=True
-    )
-
-    def body(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
-        patroni = rest.Rest(params, deadline)
-        cluster = patroni.cluster()
-        handover = model.choose(cluster, params["candidate"], params["leader"])
-        report.plan(steps.switchover_plan(handover))
-        if handover is not None:
-            report.add(previous=handover.leader.name)
-            if not module.check_mode:
-                cluster, leads, seconds = steps.switchover(
-                    patroni, cluster, handover, deadline, params["leaving"]
-                )
-                report.plan(steps.switchover_plan(handover, leads))
-                report.add(seconds=seconds)
-        report.add(**cluster.told())
-
-    run(module, body)
+    run(work, OPTIONS, RULES)
 
 
 if __name__ == "__main__":

@@ -113,35 +113,32 @@ code:
 
 from typing import Any, Mapping
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker import client
 from ansible_collections.howdah.postgresql.plugins.module_utils._patroni import rest, waiting
 from ansible_collections.howdah.postgresql.plugins.module_utils._shell import Report, run
 
-_OPTIONS: dict[str, Any] = {
+OPTIONS: dict[str, Any] = {
     **client.ARGUMENT_SPEC,
     **rest.ARGUMENT_SPEC,
     "members": {"type": "list", "elements": "str"},
     "watched": {"type": "list", "elements": "str", "default": []},
     "timeout": {"type": "float", "default": 300},
 }
+RULES: dict[str, Any] = {"required_together": client.REQUIRED_TOGETHER}
+
+
+def work(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
+    patroni = rest.Rest(params, deadline)
+    members = params["members"] or params["containers"]
+    cluster, ready = waiting.wait(patroni, members, params["watched"], deadline, once=report.check_mode)
+    report.add(ready=ready, seconds=round(deadline.elapsed(), 2))
+    if cluster is not None:
+        report.add(**cluster.told())
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec=_OPTIONS, required_together=client.REQUIRED_TOGETHER, supports_check_mode=True
-    )
-
-    def body(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
-        patroni = rest.Rest(params, deadline)
-        members = params["members"] or params["containers"]
-        cluster, ready = waiting.wait(patroni, members, params["watched"], deadline, once=module.check_mode)
-        report.add(ready=ready, seconds=round(deadline.elapsed(), 2))
-        if cluster is not None:
-            report.add(**cluster.told())
-
-    run(module, body)
+    run(work, OPTIONS, RULES)
 
 
 if __name__ == "__main__":

@@ -86,13 +86,12 @@ code:
 import time
 from typing import Any, Mapping
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker import client
 from ansible_collections.howdah.postgresql.plugins.module_utils._pgbackrest import backup, repository
 from ansible_collections.howdah.postgresql.plugins.module_utils._shell import Report, run
 
-_OPTIONS: dict[str, Any] = {
+OPTIONS: dict[str, Any] = {
     **client.ARGUMENT_SPEC,
     **repository.ARGUMENT_SPEC,
     "type": {"type": "str", "choices": ["full", "diff", "incr"], "default": "incr"},
@@ -100,24 +99,22 @@ _OPTIONS: dict[str, Any] = {
     "repositories": {"type": "list", "elements": "int"},
     "timeout": {"type": "float", "default": 86400},
 }
+RULES: dict[str, Any] = {"required_together": client.REQUIRED_TOGETHER}
+
+
+def work(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
+    pgbackrest = repository.Repository(params, deadline)
+    stanza = pgbackrest.info()
+    due = backup.due(stanza, params["type"], params["max_age"], params["repositories"], time.time())
+    report.plan(backup.plan(stanza, params["type"], due))
+    if not report.check_mode:
+        stanza = backup.make(pgbackrest, stanza, params["type"], due)
+    served = backup.serving(stanza, params["type"], params["repositories"])
+    report.add(backups=[one.told(time.time()) for one in served])
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec=_OPTIONS, required_together=client.REQUIRED_TOGETHER, supports_check_mode=True
-    )
-
-    def body(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
-        pgbackrest = repository.Repository(params, deadline)
-        stanza = pgbackrest.info()
-        due = backup.due(stanza, params["type"], params["max_age"], params["repositories"], time.time())
-        report.plan(backup.plan(stanza, params["type"], due))
-        if not module.check_mode:
-            stanza = backup.make(pgbackrest, stanza, params["type"], due)
-        served = backup.serving(stanza, params["type"], params["repositories"])
-        report.add(backups=[one.told(time.time()) for one in served])
-
-    run(module, body)
+    run(work, OPTIONS, RULES)
 
 
 if __name__ == "__main__":

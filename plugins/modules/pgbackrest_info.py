@@ -177,7 +177,6 @@ code:
 import time
 from typing import Any, Mapping
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.plan import Plan
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker import client
@@ -190,35 +189,33 @@ _RESTORE: dict[str, Any] = {
     "set": {"type": "str"},
     "repository": {"type": "int"},
 }
-_OPTIONS: dict[str, Any] = {
+OPTIONS: dict[str, Any] = {
     **client.ARGUMENT_SPEC,
     **repository.ARGUMENT_SPEC,
     "restore": {"type": "dict", "options": _RESTORE},
     "timeout": {"type": "float", "default": 60},
 }
+RULES: dict[str, Any] = {"required_together": client.REQUIRED_TOGETHER}
+
+
+def work(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
+    report.plan(Plan())
+    pgbackrest = repository.Repository(params, deadline)
+    stanza = pgbackrest.info()
+    schedule = pgbackrest.status()
+    kept = schedule.pop("retention", {})
+    told = stanza.told(time.time())
+    for one in told["repositories"]:
+        one["retention"] = kept.get(str(one["number"]), {})
+    report.add(**told, schedule=schedule)
+    wished = params["restore"]
+    if wished is not None:
+        wish = info.Wish(wished["type"], wished["target"], wished["set"], wished["repository"])
+        report.add(chosen=info.choose(stanza, wish).told(time.time()))
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec=_OPTIONS, required_together=client.REQUIRED_TOGETHER, supports_check_mode=True
-    )
-
-    def body(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
-        report.plan(Plan())
-        pgbackrest = repository.Repository(params, deadline)
-        stanza = pgbackrest.info()
-        schedule = pgbackrest.status()
-        kept = schedule.pop("retention", {})
-        told = stanza.told(time.time())
-        for one in told["repositories"]:
-            one["retention"] = kept.get(str(one["number"]), {})
-        report.add(**told, schedule=schedule)
-        wished = params["restore"]
-        if wished is not None:
-            wish = info.Wish(wished["type"], wished["target"], wished["set"], wished["repository"])
-            report.add(chosen=info.choose(stanza, wish).told(time.time()))
-
-    run(module, body)
+    run(work, OPTIONS, RULES)
 
 
 if __name__ == "__main__":

@@ -256,7 +256,6 @@ code:
 
 from typing import Any, Mapping
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker import client
 from ansible_collections.howdah.postgresql.plugins.module_utils._pgbackrest import info, restore
@@ -268,7 +267,7 @@ _ASSERTION: dict[str, Any] = {
     "sql": {"type": "str", "required": True},
     "expected": {"type": "str", "default": "t"},
 }
-_OPTIONS: dict[str, Any] = {
+OPTIONS: dict[str, Any] = {
     **client.ARGUMENT_SPEC,
     "step": {"type": "str", "choices": ["restore", "set_aside", "finish", "forget", "drill"], "default": "restore"},
     "name": {"type": "str", "required": True},
@@ -295,35 +294,33 @@ _OPTIONS: dict[str, Any] = {
     "assertions": {"type": "list", "elements": "dict", "default": [], "options": _ASSERTION},
     "timeout": {"type": "float", "default": 86400},
 }
+RULES: dict[str, Any] = {
+    "required_together": client.REQUIRED_TOGETHER,
+    "required_if": [
+        ("step", "restore", ("volume", "stanza")),
+        ("step", "set_aside", ("volume",)),
+        ("step", "finish", ("volume",)),
+        ("step", "forget", ("config_volume",)),
+        ("step", "drill", ("stanza", "repository_container")),
+    ],
+    "mutually_exclusive": [("config_volume", "repository_container")],
+}
+
+
+def work(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
+    restore.check(params)
+    job = restore.Work(params, deadline)
+    seen = job.look()
+    restore.room(params, seen)
+    plan = restore.plan(params, seen)
+    report.plan(plan)
+    report.add(**seen)
+    if plan.changed and not report.check_mode:
+        report.add(**job.do())
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec=_OPTIONS,
-        required_together=client.REQUIRED_TOGETHER,
-        required_if=[
-            ("step", "restore", ("volume", "stanza")),
-            ("step", "set_aside", ("volume",)),
-            ("step", "finish", ("volume",)),
-            ("step", "forget", ("config_volume",)),
-            ("step", "drill", ("stanza", "repository_container")),
-        ],
-        mutually_exclusive=[("config_volume", "repository_container")],
-        supports_check_mode=True,
-    )
-
-    def body(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
-        restore.check(params)
-        work = restore.Work(params, deadline)
-        seen = work.look()
-        restore.room(params, seen)
-        plan = restore.plan(params, seen)
-        report.plan(plan)
-        report.add(**seen)
-        if plan.changed and not module.check_mode:
-            report.add(**work.do())
-
-    run(module, body)
+    run(work, OPTIONS, RULES)
 
 
 if __name__ == "__main__":

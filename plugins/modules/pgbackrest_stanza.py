@@ -84,47 +84,44 @@ code:
 import time
 from typing import Any, Mapping
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.plan import Action, Plan
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker import client
 from ansible_collections.howdah.postgresql.plugins.module_utils._pgbackrest import info, repository
 from ansible_collections.howdah.postgresql.plugins.module_utils._shell import Report, run
 
-_OPTIONS: dict[str, Any] = {
+OPTIONS: dict[str, Any] = {
     **client.ARGUMENT_SPEC,
     **repository.ARGUMENT_SPEC,
     "verify": {"type": "bool", "default": True},
     "timeout": {"type": "float", "default": 120},
 }
+RULES: dict[str, Any] = {"required_together": client.REQUIRED_TOGETHER}
+
+
+def work(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
+    pgbackrest = repository.Repository(params, deadline)
+    stanza = pgbackrest.info()
+    missing = () if stanza.exists else (Action("create", f"stanza {stanza.name}", stanza.message),)
+    report.plan(Plan(missing, {"exists": stanza.exists}, {"exists": True}))
+    verified = False
+    if not report.check_mode:
+        if missing:
+            pgbackrest.must(["stanza-create"], "creating the stanza")
+            stanza = pgbackrest.info()
+        if params["verify"]:
+            pgbackrest.must(["check"], "checking that the log arrives")
+            verified = True
+    report.add(
+        stanza=stanza.name,
+        verified=verified,
+        repositories=[dict(one) for one in stanza.repositories],
+        without_backup=info.without_backup(stanza, time.time()),
+    )
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec=_OPTIONS, required_together=client.REQUIRED_TOGETHER, supports_check_mode=True
-    )
-
-    def body(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
-        pgbackrest = repository.Repository(params, deadline)
-        stanza = pgbackrest.info()
-        missing = () if stanza.exists else (Action("create", f"stanza {stanza.name}", stanza.message),)
-        report.plan(Plan(missing, {"exists": stanza.exists}, {"exists": True}))
-        verified = False
-        if not module.check_mode:
-            if missing:
-                pgbackrest.must(["stanza-create"], "creating the stanza")
-                stanza = pgbackrest.info()
-            if params["verify"]:
-                pgbackrest.must(["check"], "checking that the log arrives")
-                verified = True
-        report.add(
-            stanza=stanza.name,
-            verified=verified,
-            repositories=[dict(one) for one in stanza.repositories],
-            without_backup=info.without_backup(stanza, time.time()),
-        )
-
-    run(module, body)
+    run(work, OPTIONS, RULES)
 
 
 if __name__ == "__main__":

@@ -161,44 +161,43 @@ code:
 
 from typing import Any, Mapping
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.howdah.postgresql.plugins.module_utils import _shell
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker import options as docker
 from ansible_collections.howdah.postgresql.plugins.module_utils._postgres import options
 from ansible_collections.howdah.postgresql.plugins.module_utils._postgres.info import server_info
 
+OPTIONS: dict[str, Any] = {
+    **options.ARGUMENT_SPEC,
+    **docker.ARGUMENT_SPEC,
+    "settings": {"type": "list", "elements": "str", "default": []},
+}
+RULES: dict[str, Any] = {
+    "mutually_exclusive": options.MUTUALLY_EXCLUSIVE,
+    "required_together": [*options.REQUIRED_TOGETHER, *docker.REQUIRED_TOGETHER],
+}
+
+
+def work(params: Mapping[str, Any], deadline: Deadline, report: _shell.Report) -> None:
+    """Return what the server tells."""
+    if params["container"]:
+        # Only this door needs it.
+        from ansible_collections.howdah.postgresql.plugins.module_utils._docker.exec import (
+            ask_agent,
+            raise_failure,
+        )
+
+        message = options.request_of(params, "info", settings=params["settings"])
+        answer = ask_agent(params, message, deadline, writes=False)
+        raise_failure(answer)
+        report.add(**answer["result"])
+    else:
+        report.add(**server_info(options.target_of(params), params["settings"], deadline))
+    report.add(elapsed_ms=round(deadline.elapsed() * 1000))
+
 
 def main() -> None:
-    """Return what the server tells."""
-    module = AnsibleModule(
-        argument_spec={
-            **options.ARGUMENT_SPEC,
-            **docker.ARGUMENT_SPEC,
-            "settings": {"type": "list", "elements": "str", "default": []},
-        },
-        mutually_exclusive=options.MUTUALLY_EXCLUSIVE,
-        required_together=[*options.REQUIRED_TOGETHER, *docker.REQUIRED_TOGETHER],
-        supports_check_mode=True,
-    )
-
-    def body(params: Mapping[str, Any], deadline: Deadline, report: _shell.Report) -> None:
-        if params["container"]:
-            # Only this door needs it.
-            from ansible_collections.howdah.postgresql.plugins.module_utils._docker.exec import (
-                ask_agent,
-                raise_failure,
-            )
-
-            message = options.request_of(params, "info", settings=params["settings"])
-            answer = ask_agent(params, message, deadline, writes=False)
-            raise_failure(answer)
-            report.add(**answer["result"])
-        else:
-            report.add(**server_info(options.target_of(params), params["settings"], deadline))
-        report.add(elapsed_ms=round(deadline.elapsed() * 1000))
-
-    _shell.run(module, body)
+    _shell.run(work, OPTIONS, RULES)
 
 
 if __name__ == "__main__":

@@ -155,7 +155,6 @@ code:
 
 from typing import Any, Mapping
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker import volume_files
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker.client import (
@@ -179,7 +178,7 @@ _VOLUME: dict[str, Any] = {
     "signal": {"type": "str"},
     "contents": {"type": "list", "elements": "str", "default": []},
 }
-_OPTIONS: dict[str, Any] = {
+OPTIONS: dict[str, Any] = {
     **ARGUMENT_SPEC,
     "volumes": {"type": "list", "elements": "dict", "required": True, "options": _VOLUME},
     "owner": {"type": "int", "default": 999},
@@ -187,6 +186,7 @@ _OPTIONS: dict[str, Any] = {
     "image": {"type": "str"},
     "timeout": {"type": "float", "default": 60},
 }
+RULES: dict[str, Any] = {"required_together": REQUIRED_TOGETHER}
 
 
 def _told(wish: volume_files.Wish, observed: volume_files.Observed, decided: volume_files.VolumePlan) -> dict[str, Any]:
@@ -203,20 +203,19 @@ def _told(wish: volume_files.Wish, observed: volume_files.Observed, decided: vol
     }
 
 
+def work(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
+    wishes = [volume_files.parse(given, params["owner"], params["group"]) for given in params["volumes"]]
+    with Volumes(connect(params, deadline), wishes, params["image"], deadline) as volumes:
+        observed = volumes.observe()
+        plans = [volume_files.plan(wish, found) for wish, found in zip(wishes, observed)]
+        report.plan(volume_files.combined(list(zip(wishes, plans))))
+        if not report.check_mode:
+            volumes.write(plans)
+    report.add(volumes=[_told(*one) for one in zip(wishes, observed, plans)])
+
+
 def main() -> None:
-    module = AnsibleModule(argument_spec=_OPTIONS, required_together=REQUIRED_TOGETHER, supports_check_mode=True)
-
-    def body(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
-        wishes = [volume_files.parse(given, params["owner"], params["group"]) for given in params["volumes"]]
-        with Volumes(connect(params, deadline), wishes, params["image"], deadline) as volumes:
-            observed = volumes.observe()
-            plans = [volume_files.plan(wish, found) for wish, found in zip(wishes, observed)]
-            report.plan(volume_files.combined(list(zip(wishes, plans))))
-            if not module.check_mode:
-                volumes.write(plans)
-        report.add(volumes=[_told(*one) for one in zip(wishes, observed, plans)])
-
-    run(module, body)
+    run(work, OPTIONS, RULES)
 
 
 if __name__ == "__main__":

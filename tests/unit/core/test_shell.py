@@ -12,7 +12,6 @@ from unittest import mock
 
 import pytest
 from ansible.module_utils import basic
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.howdah.postgresql.plugins.module_utils import _shell
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.plan import Action, Plan
@@ -37,12 +36,10 @@ Body = Callable[..., None]
 def run(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., dict[str, Any]]]:
     """Runs a body as a module; gives the parsed result."""
 
-    def call(body: Body, *secrets: str, diff: bool = False) -> dict[str, Any]:
+    def call(body: Body, diff: bool = False) -> dict[str, Any]:
         with patch_module_args({"_ansible_diff": diff}):
-            module = AnsibleModule({"timeout": {"type": "float", "default": 5.0}}, supports_check_mode=True)
-            _shell.mask(module, None, *secrets)
             with pytest.raises(SystemExit):
-                _shell.run(module, body)
+                _shell.run(body, {"timeout": {"type": "float", "default": 5.0}}, {})
         result: dict[str, Any] = json.loads(capsys.readouterr().out)
         return result
 
@@ -81,5 +78,10 @@ def test_the_deadline_comes_from_the_option(run: Callable[..., dict[str, Any]]) 
 
 
 def test_masked_values_do_not_come_out(run: Callable[..., dict[str, Any]]) -> None:
-    result = run(lambda params, deadline, report: report.add(text="a canary-12345 in a message"), "canary-12345")
+    def body(params: Any, deadline: Any, report: _shell.Report) -> None:
+        report.mask(None, "canary-12345", "a")
+        report.add(text="a canary-12345 in a message")
+
+    result = run(body)
+    assert "a " in result["text"]  # too short to be masked
     assert "canary-12345" not in json.dumps(result)

@@ -1,0 +1,15 @@
+# Copyright (c) 2026, the howdah.postgresql authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The controller's part of the module password_info: none, see plugin_utils/_quick.py."""
+from __future__ import annotations
+
+from ansible_collections.howdah.postgresql.plugins.modules import password_info
+from ansible_collections.howdah.postgresql.plugins.plugin_utils._quick import QuickAction
+
+
+class ActionModule(QuickAction):
+    """Action plugin of howdah.postgresql.password_info."""
+
+    module = password_info
+    libraries = ("docker", "psycopg2")

@@ -1,0 +1,52 @@
+# Copyright (c) 2026, the howdah.postgresql authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Action plugins of modules that are quick: where nothing is to be gained by another process, none is started.
+
+To send a module, start it and compile what it imports takes several times as long as what such a module does.
+Decision 32 has figures.
+"""
+from __future__ import annotations
+
+from contextlib import suppress
+from importlib.util import find_spec
+from types import ModuleType
+from typing import Any, ClassVar
+
+from ansible_collections.howdah.postgresql.plugins.plugin_utils._action import HowdahAction
+
+# Strategies load action plugins before they fork: once here instead of in the process of each task and host.
+with suppress(ImportError):
+    import docker  # noqa: F401  # pylint: disable=unused-import
+
+
+class QuickAction(HowdahAction):
+    """The action plugin of a module that has nothing of its own to do on the controller.
+
+    :cvar module: the module; has ``OPTIONS``, ``RULES`` and ``work``.
+    :cvar libraries: names of what it may import beside Python's own. Where the controller's Python has not all of
+        them, the interpreter that modules run with may.
+    """
+
+    TRANSFERS_FILES = False
+    _supports_async = True
+    module: ClassVar[ModuleType]
+    libraries: ClassVar[tuple[str, ...]] = ("docker",)
+
+    def work(self, task_vars: dict[str, Any]) -> dict[str, Any]:
+        if self.is_own_process():
+            return self.module_result(self.module, self._task.args, task_vars, self._task.check_mode)
+        usual = self._shared_loader_obj.action_loader.get(
+            "ansible.legacy.normal",
+            task=self._task,
+            connection=self._connection,
+            play_context=self._play_context,
+            loader=self._loader,
+            templar=self._templar,
+            shared_loader_obj=self._shared_loader_obj,
+        )
+        answer: dict[str, Any] = usual.run(task_vars=task_vars)
+        return answer
+
+    def is_own_process(self) -> bool:
+        return super().is_own_process() and all(map(find_spec, self.libraries))
