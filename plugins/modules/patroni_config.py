@@ -168,7 +168,7 @@ def _verify(
         leader = cluster.need_leader()
         # Any member will do: they share the configuration. The leader, where it is at hand, is the first to have it.
         place = leader.name if leader.name in patroni.containers else patroni.containers[0]
-        shown = patroni.command(place, {"command": "info", "settings": list(wanted)})["settings"]
+        shown = patroni.command(place, _shown(wanted))["settings"]
         member = cluster.member(place)
         unsettled = dynamic.unsettled(wanted, shown, member.pending if member else ())
         # Each notices by itself that it waits for a restart. As long as only some have, a leader would be taken for the
@@ -184,6 +184,11 @@ def _verify(
                 dropped=unsettled,
             )
         time.sleep(min(_PAUSE, max(0.01, deadline.check("waiting for the settings to be in force"))))
+
+
+def _shown(wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """The agent's request for what a server has."""
+    return {"command": "info", "settings": list(wanted)}
 
 
 def _await_rounds(patroni: rest.Rest, names: Sequence[str], patience: float, deadline: Deadline) -> None:
@@ -232,6 +237,10 @@ def work(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
     config = params["config"]
     dynamic.check(config)
     patroni = rest.Rest(params, deadline)
+    wanted = dynamic.parameters(config)
+    # A cluster that is as declared is seen to be so by one question, as long as that goes to the leader.
+    if params["members"] and not params["reloaded"]:
+        patroni.ask_along(rest.rest_message("GET", "/config"), *([_shown(wanted)] if wanted else []))
     # What was seen last; each question takes a process in a container.
     seen: Cluster | None = None
     have: dict[str, Any] = {}

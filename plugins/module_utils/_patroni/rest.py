@@ -36,6 +36,8 @@ _ASK_SECONDS = 10.0
 # Patroni closes its interface for a moment when it reads a new certificate, and refuses whoever asks then.
 _CLOSED_SECONDS = 1.5
 _PAUSE = 0.5
+# What was told along with something else is what there is now for so long.
+_FRESH_SECONDS = 1.0
 
 
 class Rest:
@@ -48,6 +50,40 @@ class Rest:
         self.client: APIClient = docker_client.connect(params, deadline)
         self.containers: list[str] = list(params["containers"])
         self.deadline = deadline
+        self._along: list[dict[str, Any]] = []
+        self._kept: list[tuple[str, dict[str, Any], dict[str, Any]]] = []
+        self._kept_until = 0.0
+
+    def ask_along(self, *messages: dict[str, Any]) -> None:
+        """Have the next question take these along: that a process is started in a container takes longest by far.
+
+        Whoever asks one of them right afterwards is given the answer that there is, once. Another command than a
+        question to Patroni concerns the container that has answered, and its answer is given for that one only.
+        """
+        self._along = list(messages)
+
+    def _given(self, message: Mapping[str, Any], container: str | None = None) -> tuple[str, dict[str, Any]] | None:
+        """Who has answered that already, and how."""
+        if self.deadline.elapsed() >= self._kept_until:
+            self._kept = []
+        for number, (place, asked, answer) in enumerate(self._kept):
+            if asked == message and container in (None, place):
+                del self._kept[number]
+                return place, answer
+        return None
+
+    def _sent(self, container: str, message: dict[str, Any], bound: Deadline) -> dict[str, Any]:
+        """The answer to a message, and what goes along kept for later."""
+        if not self._along:
+            return ask(self.client, container, message, bound)
+        messages = [message, *self._along]
+        told = ask(self.client, container, {"command": "several", "messages": messages}, bound)
+        raise_failure(told)
+        answers: list[dict[str, Any]] = told["result"]["answers"]
+        self._along = []
+        self._kept = [(container, *one) for one in zip(messages[1:], answers[1:])]
+        self._kept_until = self.deadline.elapsed() + _FRESH_SECONDS
+        return answers[0]
 
     def ask(
         self, method: str, path: str, host: str | None = None, body: Any = None, seconds: float | None = None
@@ -68,12 +104,15 @@ class Rest:
             time.sleep(_PAUSE)
 
     def _ask(self, method: str, path: str, host: str | None, body: Any, seconds: float | None) -> tuple[int, Any]:
+        given = self._given(rest_message(method, path, host, body))
+        if given is not None and "error" not in given[1]:
+            return given[1]["result"]["status"], given[1]["result"]["body"]
         errors: list[HowdahError] = []
         for container in list(self.containers):
             bound = Deadline(min(seconds or _ASK_SECONDS, self.deadline.check(f"asking Patroni for {path}")))
-            message = {"command": "rest", "method": method, "path": path, "url_host": host, "body": body}
+            message = rest_message(method, path, host, body)
             try:
-                answer = ask(self.client, container, message, bound)
+                answer = self._sent(container, message, bound)
                 raise_failure(answer)
             except DeadlineExceeded as error:
                 # That one does not answer in time, on a busy machine, is not the end of the task.
@@ -95,7 +134,9 @@ class Rest:
         self, container: str, message: Mapping[str, Any], seconds: float = _ASK_SECONDS
     ) -> dict[str, Any]:
         """The result of another command of the agent, in one container."""
-        answer = ask(self.client, container, message, Deadline(min(seconds, self.deadline.check("asking the agent"))))
+        given = self._given(message, container)
+        bound = Deadline(min(seconds, self.deadline.check("asking the agent")))
+        answer = given[1] if given else ask(self.client, container, message, bound)
         raise_failure(answer)
         result: dict[str, Any] = answer["result"]
         return result
@@ -143,6 +184,11 @@ class Rest:
 
         cluster, _whole = wait(self, expected, (), deadline, False, doing=doing)
         return cluster or self.cluster()
+
+
+def rest_message(method: str, path: str, host: str | None = None, body: Any = None) -> dict[str, Any]:
+    """The agent's request for a question to a REST interface, see :meth:`Rest.ask`."""
+    return {"command": "rest", "method": method, "path": path, "url_host": host, "body": body}
 
 
 def _text(body: Any) -> str:

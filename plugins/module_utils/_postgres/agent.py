@@ -16,6 +16,7 @@ import json
 import os
 import signal
 import sys
+import threading
 from typing import Any, Mapping, Sequence
 
 from .._core.deadline import Deadline
@@ -36,6 +37,8 @@ from .wire import ARRIVAL_SECONDS, GRACE_SECONDS, failure
 _TRYING = 0.75
 # A member that does not answer for so long is passed over.
 _REST_SECONDS = 5.0
+# What is asked along with something else gets no more.
+_ALONG_SECONDS = 1.0
 
 
 def main() -> int:
@@ -62,14 +65,16 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
         deadline = Deadline(request["timeout"])
         if request["command"] == "rest":
             return {"result": _rest(request, deadline)}
+        if request["command"] == "several":
+            return {"result": {"answers": _several(request["messages"], deadline)}}
         target = _target(request)
         if request["command"] == "info":
             return {"result": server_info(target, request["settings"], deadline)}
         if request["command"] == "citus":
-            facts = citus_facts(target, request["parts"], deadline)
-            return {"result": {**facts, "clusters": _clusters(request["groups"], deadline)}}
+            clusters = _Clusters(request["groups"], deadline)
+            return {"result": {**citus_facts(target, request["parts"], deadline), "clusters": clusters.found()}}
         if request["command"] == "clusters":
-            return {"result": {"clusters": _clusters(request["groups"], deadline)}}
+            return {"result": {"clusters": _Clusters(request["groups"], deadline).found()}}
         if request["command"] == "citus_call":
             return {"result": {"returned": citus_call(target, request["what"], request["values"], deadline)}}
         if request["command"] == "citus_check":
@@ -119,30 +124,52 @@ def _rest(request: Mapping[str, Any], deadline: Deadline) -> dict[str, Any]:
         return {"status": status, "body": text}
 
 
-def _clusters(groups: Mapping[str, Sequence[str]], deadline: Deadline) -> dict[str, Any]:
-    """What Patroni tells of each group's cluster; None where nobody answers.
+def _several(messages: Sequence[Mapping[str, Any]], deadline: Deadline) -> list[dict[str, Any]]:
+    """The answers to several requests, in which the others delay the first one's by little; only its where it fails."""
+    answers = [answer({**messages[0], "timeout": deadline.left()})]
+    if "error" not in answers[0]:
+        answers += [answer({**one, "timeout": min(_ALONG_SECONDS, deadline.left())}) for one in messages[1:]]
+    return answers
+
+
+class _Clusters:
+    """What Patroni tells of each group's cluster. All are asked at the same time.
 
     :param groups: addresses of members' REST interfaces, by group.
     """
-    found: dict[str, Any] = dict.fromkeys(groups)
-    unasked = sum(map(len, groups.values()))
-    for group, addresses in groups.items():
+
+    def __init__(self, groups: Mapping[str, Sequence[str]], deadline: Deadline) -> None:
+        self._deadline = deadline
+        self._found: dict[str, Any] = dict.fromkeys(groups)
+        self._threads = [
+            threading.Thread(target=self._ask, args=(group, addresses), daemon=True)
+            for group, addresses in groups.items()
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def found(self) -> dict[str, Any]:
+        """By group; None where nobody answers.
+
+        :raises DeadlineExceeded: when it takes too long.
+        """
+        for thread in self._threads:
+            thread.join(self._deadline.check("asking the groups"))
+        self._deadline.check("asking the groups")
+        return self._found
+
+    def _ask(self, group: str, addresses: Sequence[str]) -> None:
         for number, address in enumerate(addresses):
-            question = {"method": "GET", "path": "/cluster", "url_host": address}
             # Whoever is silent shall leave time for all who come after it.
-            share = deadline.check("asking the groups") / (1 + unasked - number)
+            share = self._deadline.left() / (1 + len(addresses) - number)
+            message = {"method": "GET", "path": "/cluster", "url_host": address}
             try:
-                answered = _rest(question, Deadline(min(_REST_SECONDS, share)))
-            except RestUnreachable:
-                continue
-            except DeadlineExceeded:
-                deadline.check("asking the groups")
+                answered = _rest(message, Deadline(min(_REST_SECONDS, share)))
+            except (RestUnreachable, DeadlineExceeded):
                 continue
             if answered["status"] == 200:
-                found[group] = answered["body"]
-                break
-        unasked -= len(addresses)
-    return found
+                self._found[group] = answered["body"]
+                return
 
 
 def _target(request: Mapping[str, Any]) -> Target:

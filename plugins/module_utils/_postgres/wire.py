@@ -8,7 +8,8 @@ optionally ``port``, ``user`` and ``dbname``. For ``password`` also ``roles``, `
 ``info`` also ``settings``; for ``logins`` also ``hosts`` (as the container reaches them) and ``roles`` (``name`` and
 ``password`` of each), its result: ``logins``. For ``rest``: ``method``, ``path``, ``body`` (JSON, or null) and
 ``url_host`` (host:port of another node's Patroni; null for the container's own); its result: ``status`` and ``body``
-(parsed where it is JSON, else text).
+(parsed where it is JSON, else text). For ``several``: ``messages``, requests without their time limits; its result:
+``answers``, of which the first request's is the first. A request that fails ends them only if it is the first.
 An answer: ``result``, and ``error`` when it failed.
 
 This module util is PRIVATE to the collection: it may change without notice.

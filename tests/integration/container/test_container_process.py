@@ -22,7 +22,8 @@ NOWHERE = "/nowhere/python3"
 HOSTS: dict[str, dict[str, Any]] = {
     "here": {"ansible_connection": "local", "ansible_python_interpreter": NOWHERE},
     "there": {"ansible_connection": "like_remote", "ansible_python_interpreter": sys.executable},
-    "around": {"ansible_connection": "local", "ansible_python_interpreter": sys.executable, "around": {"X_OF_TEST": "1"}},
+    "around": {"ansible_connection": "local", "ansible_python_interpreter": sys.executable,
+               "around": {"X_OF_TEST": "1"}},
 }  # fmt: skip
 NAME = PREFIX + "{{ inventory_hostname }}"
 FAILING = {
@@ -47,6 +48,7 @@ OTHERS = {"invocation", "ansible_job_id", "finished", "started", "results_file",
 
 def play(folder: Path, *hosts: str, tasks: dict[str, dict[str, Any]]) -> tuple[dict[str, Any], str]:
     """What tasks return, by host and task, and all output."""
+    kept = "{{ {" + ", ".join(f"'{name}': {name}" for name in tasks) + "} }}"
     inventory = {"all": {"hosts": {host: HOSTS[host] for host in hosts}}}
     (folder / "inventory.yml").write_text(yaml.safe_dump(inventory, sort_keys=False))
     book = [
@@ -54,7 +56,7 @@ def play(folder: Path, *hosts: str, tasks: dict[str, dict[str, Any]]) -> tuple[d
             "hosts": "all", "gather_facts": False, "environment": "{{ around | default({}) }}", "ignore_errors": True,
             "tasks": [{**task, "name": name, "register": name} for name, task in tasks.items()] + [{
                 "name": "keep",
-                "ansible.builtin.set_fact": {"kept": "{{ {" + ", ".join(f"'{name}': {name}" for name in tasks) + "} }}"},
+                "ansible.builtin.set_fact": {"kept": kept},
                 "no_log": True,
             }],
         },
@@ -105,7 +107,8 @@ def test_the_same_is_told(tmp_path: Path) -> None:
 def test_options_that_do_not_fit_are_told_by_the_module(tmp_path: Path) -> None:
     tasks = {name: TASKS[name] for name in ("wrong", "lacking")}
     found, _output = play(tmp_path, "there", "around", tasks=tasks)
-    for name, words in (("wrong", "Unsupported parameters"), ("lacking", "one of the following is required: name, roles")):
+    expected = {"wrong": "Unsupported parameters", "lacking": "one of the following is required: name, roles"}
+    for name, words in expected.items():
         assert words in found["around"][name]["msg"]
         assert told(found["around"][name], "around") == told(found["there"][name], "there")
 

@@ -54,17 +54,13 @@ class Groups:
     def __init__(self, monkeypatch, answers):
         self.answers = answers
         self.asked = []
-        self.now = 0.0
         monkeypatch.setattr(agent, "_rest", self.rest)
-
-    def deadline(self, seconds):
-        return Deadline(seconds, clock=lambda: self.now)
 
     def rest(self, question, deadline):
         address = question["url_host"]
         self.asked.append(address)
         if address not in self.answers:
-            self.now += deadline.seconds
+            time.sleep(deadline.seconds)
             raise DeadlineExceeded("no answer")
         if isinstance(self.answers[address], Exception):
             raise self.answers[address]
@@ -85,14 +81,36 @@ def test_a_group_is_asked_at_its_first_member_that_answers(monkeypatch):
             "e:1": answered("e"),
         },
     )
-    found = agent._clusters({"0": ["a:1", "b:1", "c:1", "d:1"], "1": ["e:1", "f:1"], "2": []}, groups.deadline(15))
+    asked = {"0": ["a:1", "b:1", "c:1", "d:1"], "1": ["e:1", "f:1"], "2": []}
+    found = agent._Clusters(asked, Deadline(15)).found()
     assert found == {"0": {"members": ["c"]}, "1": {"members": ["e"]}, "2": None}
-    assert groups.asked == ["a:1", "b:1", "c:1", "e:1"]
+    assert sorted(groups.asked) == ["a:1", "b:1", "c:1", "e:1"]
 
 
 def test_members_that_are_silent_leave_time_for_all_others(monkeypatch):
-    """As when machines are gone without a word: with 5 s for each there would be no time for the last group."""
-    groups = Groups(monkeypatch, {"h:1": answered("h")})
+    """As when machines are gone without a word: no group waits for another one, and the last member is still asked."""
+    Groups(monkeypatch, {"c:1": answered("c"), "h:1": answered("h")})
     asked = {"0": ["a:1", "b:1", "c:1"], "1": ["d:1", "e:1"], "2": ["f:1", "g:1", "h:1"]}
-    assert agent._clusters(asked, groups.deadline(15)) == {"0": None, "1": None, "2": {"members": ["h"]}}
-    assert groups.now < 15
+    deadline = Deadline(2)
+    found = agent._Clusters(asked, deadline).found()
+    assert found == {"0": {"members": ["c"]}, "1": None, "2": {"members": ["h"]}}
+    assert deadline.left() > 0
+
+
+def test_several_requests_are_answered_by_one_process(monkeypatch):
+    Groups(monkeypatch, {"a:1": answered("a"), "b:1": RestUnreachable("refused")})
+    first, other = ({"command": "rest", "method": "GET", "path": "/cluster", "url_host": f"{host}:1"} for host in "ab")
+    unknown = {"command": "no such"}
+    told = answer({"command": "several", "messages": [first, other, unknown, first], "timeout": 5})["result"]["answers"]
+    assert [one.get("error", {}).get("number") for one in told] == [None, 1500, 1001, None]
+    assert told[0]["result"] == told[3]["result"] == answered("a")
+    # Where the first one fails, nobody waits for the others.
+    assert len(answer({"command": "several", "messages": [other, first], "timeout": 5})["result"]["answers"]) == 1
+
+
+def test_what_is_asked_along_delays_the_first_answer_by_little(monkeypatch):
+    Groups(monkeypatch, {"a:1": answered("a")})
+    first, silent = ({"command": "rest", "method": "GET", "path": "/cluster", "url_host": f"{host}:1"} for host in "as")
+    began = time.monotonic()
+    answer({"command": "several", "messages": [first, silent], "timeout": 30})
+    assert time.monotonic() - began < 5

@@ -68,6 +68,51 @@ def test_an_interface_that_is_closed_for_a_moment_is_asked_again(monkeypatch: py
         members.ask("GET", "/config")
 
 
+def test_questions_that_go_along_take_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    members = asked(monkeypatch, set())
+    info = {"command": "info", "settings": ["work_mem"]}
+    sent: list[tuple[str, Any]] = []
+
+    def answer(_client: Any, container: str, message: Any, _bound: Any) -> dict[str, Any]:
+        sent.append((container, message["command"]))
+        if message["command"] != "several":
+            return {"result": {"status": 200, "body": "asked anew", "settings": "asked anew"}}
+        if container == "pg1":
+            raise RestUnreachable("refused")
+        answers = [{"result": {"status": 200, "body": one.get("path"), "settings": 4}} for one in message["messages"]]
+        return {"result": {"answers": answers}}
+
+    monkeypatch.setattr(rest, "ask", answer)
+    members.ask_along(rest.rest_message("GET", "/config"), info)
+    assert members.ask("GET", "/cluster") == (200, "/cluster")
+    assert sent == [("pg1", "several"), ("pg2", "several")]
+    assert members.ask("GET", "/config", "pg1:8008") == (200, "asked anew")
+    assert members.ask("GET", "/config") == (200, "/config")
+    assert members.command("pg1", info)["settings"] == "asked anew"
+    assert members.command("pg2", info)["settings"] == 4
+    assert len(sent) == 4
+    # Each answer is good for one use, and not for long.
+    assert members.ask("GET", "/config") == (200, "asked anew")
+    members.ask_along(rest.rest_message("GET", "/config"))
+    members.ask("GET", "/cluster")
+    monkeypatch.setattr(members.deadline, "elapsed", lambda: 59.0)
+    assert members.ask("GET", "/config") == (200, "asked anew")
+
+
+def test_what_failed_along_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    members = asked(monkeypatch, set())
+
+    def answer(_client: Any, _container: str, message: Any, _bound: Any) -> dict[str, Any]:
+        told = {"result": {"status": 200, "body": message.get("path")}}
+        failed = {"error": {"number": 1500, "message": "refused", "details": {}}}
+        return {"result": {"answers": [told, failed]}} if message["command"] == "several" else told
+
+    monkeypatch.setattr(rest, "ask", answer)
+    members.ask_along(rest.rest_message("GET", "/config"))
+    members.ask("GET", "/cluster")
+    assert members.ask("GET", "/config") == (200, "/config")
+
+
 class Noticing:
     """Members that notice one after another, look by look, that they wait for a restart."""
 
