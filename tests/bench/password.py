@@ -31,7 +31,8 @@ import psycopg2
 PEER = "12.3.0"  # of the package `ansible`; the last series whose ansible-core is ours
 IMAGE = os.environ.get("HOWDAH_TEST_IMAGE", "howdah/postgresql:15-bookworm")
 ROLES = 10
-PING, OURS, THEIRS, OURS_TEN, THEIRS_TEN = "ping", "ours", "peer", "ours, ten roles", "peer, ten tasks"
+PING, OURS, SENT, THEIRS = "ping", "ours", "ours, sent", "peer"
+OURS_TEN, THEIRS_TEN = "ours, ten roles", "peer, ten tasks"
 CALLBACK = '''
 from ansible.plugins.callback import CallbackBase
 import json, os, time
@@ -98,8 +99,10 @@ def play(port: int, password: str, rounds: int) -> list[dict[str, Any]]:
     turn: list[dict[str, Any]] = [
         {"name": PING, "ansible.builtin.ping": {}},
         {"name": OURS, module: {**ours, **wishes[0]}},
+        # With a variable of its own, a task is not done in Ansible's own process: as over SSH.
+        {"name": SENT, module: {**ours, **wishes[0]}, "environment": {"SENT": "yes"}},
         {"name": THEIRS, their_module: {**theirs, **wishes[0]}},
-        {"name": OURS_TEN, module: {**ours, "roles": wishes}},
+        {"name": OURS_TEN, module: {**ours, "roles": wishes}, "environment": {"SENT": "yes"}},
         *[{"name": THEIRS_TEN, their_module: {**theirs, **wish}} for wish in wishes],
     ]
     return [{"hosts": "localhost", "gather_facts": False, "tasks": turn * rounds}]
@@ -129,9 +132,9 @@ def measure(rounds: int) -> dict[str, float]:
             if done.returncode:
                 sys.exit(done.stdout[-2000:] + done.stderr[-2000:])
         entries = [json.loads(line) for line in times.read_text().splitlines()]
-    assert not any(changed for _task, _seconds, changed in entries[4 + ROLES :]), "a password was changed"
+    assert not any(changed for _task, _seconds, changed in entries[5 + ROLES :]), "a password was changed"
     samples: dict[str, list[float]] = {}
-    for task, seconds, _changed in entries[4 + ROLES :]:  # the first turn warms up
+    for task, seconds, _changed in entries[5 + ROLES :]:  # the first turn warms up
         samples.setdefault(task, []).append(seconds * 1000)
     medians = {task: statistics.median(values) for task, values in samples.items()}
     medians[THEIRS_TEN] *= ROLES
@@ -144,12 +147,13 @@ def main() -> int:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     times = measure(options.rounds)
-    ours_beyond, peer_beyond = times[OURS] - times[PING], times[THEIRS] - times[PING]
+    ours_beyond, peer_beyond = times[SENT] - times[PING], times[THEIRS] - times[PING]
     limits = [
         ("unchanged, of the peer's time", times[OURS] / times[THEIRS], 1.0),
+        ("unchanged and sent as over SSH, of the peer's time", times[SENT] / times[THEIRS], 1.0),
         # 40 ms where the peer takes 42: machines differ, see docs/decisions/0020-time-of-an-unchanged-password.md.
-        ("unchanged, beyond a ping, of the peer's time beyond it", ours_beyond / peer_beyond, 40 / 42),
-        ("ten roles, of ten tasks of the peer's", times[OURS_TEN] / times[THEIRS_TEN], 0.15),
+        ("unchanged and sent, beyond a ping, of the peer's time beyond it", ours_beyond / peer_beyond, 40 / 42),
+        ("ten roles, sent, of ten tasks of the peer's", times[OURS_TEN] / times[THEIRS_TEN], 0.15),
     ]
     load = os.getloadavg()[0]
     print(f"{options.rounds} rounds, load {load:.1f} on {os.cpu_count()} cores, image {IMAGE}\n")

@@ -67,8 +67,9 @@ def password(data: Mapping[str, Any]) -> Iterator[Bar]:
     yield Bar("a bare ping", seconds["ping"])
     yield Bar("one role: community.postgresql", seconds["peer"])
     yield Bar("one role: password", seconds["ours"], seconds["peer"], 1.0)
+    yield Bar("one role: password, sent as over SSH", seconds["ours, sent"], seconds["peer"], 1.0)
     yield Bar("ten roles: ten tasks of community.postgresql", seconds["peer, ten tasks"])
-    yield Bar("ten roles: one task", seconds["ours, ten roles"], seconds["peer, ten tasks"], 0.15)
+    yield Bar("ten roles: one task, sent as over SSH", seconds["ours, ten roles"], seconds["peer, ten tasks"], 0.15)
 
 
 def modules(data: Mapping[str, Any]) -> Iterator[Bar]:
