@@ -11,7 +11,7 @@ from __future__ import annotations
 from contextlib import suppress
 from importlib.util import find_spec
 from types import ModuleType
-from typing import Any, ClassVar
+from typing import Any
 
 from ansible_collections.howdah.postgresql.plugins.plugin_utils._action import HowdahAction
 
@@ -23,15 +23,15 @@ with suppress(ImportError):
 class QuickAction(HowdahAction):
     """The action plugin of a module that has nothing of its own to do on the controller.
 
-    :cvar module: the module; has ``OPTIONS``, ``RULES`` and ``work``.
-    :cvar libraries: names of what it may import beside Python's own. Where the controller's Python has not all of
+    :ivar module: the module; has ``OPTIONS``, ``RULES`` and ``work``.
+    :ivar libraries: names of what it may import beside Python's own. Where the controller's Python has not all of
         them, the interpreter that modules run with may.
     """
 
     TRANSFERS_FILES = False
     _supports_async = True
-    module: ClassVar[ModuleType]
-    libraries: ClassVar[tuple[str, ...]] = ("docker",)
+    module: ModuleType
+    libraries: tuple[str, ...] = ("docker",)
 
     def work(self, task_vars: dict[str, Any]) -> dict[str, Any]:
         if self.is_own_process():

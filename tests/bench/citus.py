@@ -6,10 +6,10 @@
     python3 tests/bench/citus.py [ROUNDS [ROWS]] [--json FILE]
 
 A second run of the playbook `deploy` for a formation (a coordinator and two groups of workers, two nodes each) against
-one for as many nodes of a plain cluster, in turns; and an aggregate over a distributed table of ROWS (2000000) against
-the same one over a local table of the coordinator. Medians of ROUNDS (3). It needs an engine with the images of etcd
-and HAProxy, a repository with Citus in HOWDAH_TEST_REPOSITORY (tests/README.md), and ansible-playbook beside its own
-interpreter, with this collection. Ends with 1 when the aim is missed.
+one for as many nodes of a plain cluster, each ROUNDS (3) times in each of two turns; and an aggregate over a
+distributed table of ROWS (2000000) against the same one over a local table of the coordinator. Medians. It needs an
+engine with the images of etcd and HAProxy, a repository with Citus in HOWDAH_TEST_REPOSITORY (tests/README.md), and
+ansible-playbook beside its own interpreter, with this collection. Ends with 1 when the aim is missed.
 """
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ import extended_image  # only now found
 
 GROUPS, MEMBERS = 3, 2
 SHARDS = 8
+TURNS = 2
 # Aim: second run of a formation against as many plain nodes.
 RATIO = 1.3
 _SECONDS = 120
@@ -97,23 +98,26 @@ def aggregates(site: cluster.Site, rounds: int, rows: int) -> dict[str, float]:
 def measure(rounds: int, rows: int) -> tuple[dict[str, float], dict[str, float]]:
     """The figures of the formation, and of the plain cluster.
 
-    Both are there all the time and take turns: what else a machine has to do changes from minute to minute.
+    They take turns, as what else a machine has to do changes from minute to minute; and each is alone on it.
     """
-    with ExitStack() as stack:
-        sites: dict[bool, cluster.Site] = {}
-        taken: dict[bool, dict[str, float]] = {}
+    first: dict[bool, list[float]] = {True: [], False: []}
+    second: dict[bool, list[float]] = {True: [], False: []}
+    spread: dict[str, float] = {}
+    for turn in range(TURNS):
         for formation in (True, False):
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            name = f"{cluster.NAME}-{'citus' if formation else 'plain'}"
-            site = sites[formation] = cluster.Site(GROUPS * MEMBERS, folder, name)
-            declare(site, formation)
-            stack.callback(site.remove)
-            taken[formation] = {"first": site.play("deploy").seconds}
-        runs = [{formation: second_run(site) for formation, site in sites.items()} for _round in range(rounds)]
-        for formation, told in taken.items():
-            told["second"] = statistics.median(run[formation] for run in runs)
-        taken[True] |= aggregates(sites[True], rounds, rows)
-    return taken[True], taken[False]
+            with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+                site = cluster.Site(GROUPS * MEMBERS, Path(folder))
+                declare(site, formation)
+                stack.callback(site.remove)
+                first[formation].append(site.play("deploy").seconds)
+                second[formation] += [second_run(site) for _round in range(rounds)]
+                if formation and turn == TURNS - 1:
+                    spread = aggregates(site, rounds, rows)
+    taken = {
+        formation: {"first": statistics.median(first[formation]), "second": statistics.median(second[formation])}
+        for formation in (True, False)
+    }
+    return {**taken[True], **spread}, taken[False]
 
 
 def main() -> None:
