@@ -120,6 +120,20 @@ def test_a_helper_that_fails_is_named_and_keeps_nobody(helper: Path) -> None:
     assert started["message"] == "started"
 
 
+def test_what_is_printed_right_before_the_end_is_kept(helper: Path) -> None:
+    """The end of the helper wakes it up, and the program prints and ends before it has looked who has ended."""
+    slow = f"""
+import os, runpy, sys, time
+waitpid = os.waitpid
+os.waitpid = lambda pid, flags: (time.sleep(1 if flags else 0), waitpid(pid, flags))[1]
+runpy.run_path({str(PROGRAM)!r}, run_name="__main__")
+"""
+    program = ["/bin/sh", "-c", "sleep 0.3; echo last words"]
+    command = [sys.executable, "-IS", "-c", slow, "haproxy", "--prepare", helper, *program]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=True)
+    assert [json.loads(line)["message"] for line in done.stdout.splitlines()] == ["last words"]
+
+
 _CONFIGURATION = """global
     server-state-file /run/haproxy/servers
 defaults
