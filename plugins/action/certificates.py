@@ -62,6 +62,7 @@ class ActionModule(HowdahAction):
     """Action plugin of howdah.postgresql.certificates."""
 
     TRANSFERS_FILES = False
+    libraries = ("docker",)
 
     def work(self, task_vars: dict[str, Any]) -> dict[str, Any]:
         params = self.validated(ARGUMENT_SPEC).validated_parameters
@@ -125,10 +126,22 @@ class ActionModule(HowdahAction):
     ) -> dict[str, Any]:
         """Run the module volume_files on the host."""
         args = {name: params[name] for name in (*_ENGINE, "owner", "group", "image", "timeout") if params[name]}
+        done = self.in_process(volume_files, {**args, "volumes": volumes}, check)
+        if done is not None:
+            return done
         # Keys go through a pipe: without this, Ansible writes a module and its arguments into files on the way.
         if self._connection.has_option("pipelining"):
             self._connection.set_option("pipelining", True)
-        answer = self.module_result(volume_files, {**args, "volumes": volumes}, task_vars, check)
+        own = self._task.check_mode
+        self._task.check_mode = check
+        try:
+            answer: dict[str, Any] = self._execute_module(
+                module_name="howdah.postgresql.volume_files",
+                module_args={**args, "volumes": volumes},
+                task_vars=task_vars,
+            )
+        finally:
+            self._task.check_mode = own
         answer.pop("invocation", None)
         return answer
 

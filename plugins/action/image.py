@@ -50,6 +50,7 @@ class ActionModule(HowdahAction):
     """Action plugin of howdah.postgresql.image."""
 
     TRANSFERS_FILES = True
+    libraries = ("docker",)  # for registries, and labels from a file of the image
 
     def work(self, task_vars: dict[str, Any]) -> dict[str, Any]:
         validation = self.validated(ARGUMENT_SPEC, required_if=REQUIRED_IF, required_together=REQUIRED_TOGETHER)

@@ -4,6 +4,7 @@
 """What the action plugins with work of their own share: options that are checked, and errors as modules tell them."""
 from __future__ import annotations
 
+from importlib.util import find_spec
 from types import ModuleType
 from typing import Any, Iterable, Mapping
 
@@ -16,8 +17,13 @@ from ansible_collections.howdah.postgresql.plugins.module_utils._shell import Re
 
 
 class HowdahAction(ActionBase):
-    """An action plugin that ends as modules of this collection do. What it does is in :meth:`work`."""
+    """An action plugin that ends as modules of this collection do. What it does is in :meth:`work`.
 
+    :ivar libraries: names of what its module may import beside Python's own. Where the controller's Python has not all
+        of them, the interpreter that modules run with may.
+    """
+
+    libraries: tuple[str, ...] = ()
     _supports_check_mode = True
     _supports_async = False
 
@@ -57,7 +63,8 @@ class HowdahAction(ActionBase):
     def is_own_process(self) -> bool:
         """Whether a module would run as this very process could: then none needs to be started."""
         plain = not any(self._task.environment or ()) and not self._task.async_val
-        return self._connection.transport == "local" and self._connection.become is None and plain
+        local = self._connection.transport == "local" and self._connection.become is None
+        return local and plain and all(map(find_spec, self.libraries))
 
     def here(
         self, work: Work, params: Mapping[str, Any], deadline: Deadline, secrets: Iterable[str], check_mode: bool
@@ -77,24 +84,15 @@ class HowdahAction(ActionBase):
         masked: dict[str, Any] = remove_values(result, {*secrets, *report.masked})
         return masked
 
-    def module_result(
-        self, module: ModuleType, args: Mapping[str, Any], task_vars: dict[str, Any], check_mode: bool
-    ) -> dict[str, Any]:
-        """The result of a module of this collection, in a process of its own only where it needs one."""
-        if self.is_own_process():
-            validation = ArgumentSpecValidator(module.OPTIONS, **module.RULES).validate(dict(args))
-            if not validation.error_messages:  # else the module is to tell: it knows Ansible's words
-                params = validation.validated_parameters
-                deadline = Deadline(params["timeout"])
-                return self.here(module.work, params, deadline, validation._no_log_values, check_mode)
-        own = self._task.check_mode
-        self._task.check_mode = check_mode
-        try:
-            answer: dict[str, Any] = self._execute_module(
-                module_name=f"howdah.postgresql.{module.__name__.rpartition('.')[2]}",
-                module_args=dict(args),
-                task_vars=task_vars,
-            )
-        finally:
-            self._task.check_mode = own
-        return answer
+    def in_process(self, module: ModuleType, args: Mapping[str, Any], check_mode: bool) -> dict[str, Any] | None:
+        """The result of a module of this collection, done in this process; None where it is to have one of its own.
+
+        :param module: has ``OPTIONS``, ``RULES`` and ``work``.
+        """
+        if not self.is_own_process():
+            return None
+        validation = ArgumentSpecValidator(module.OPTIONS, **module.RULES).validate(dict(args))
+        if validation.error_messages:  # which the module is to tell: it knows Ansible's words
+            return None
+        params = validation.validated_parameters
+        return self.here(module.work, params, Deadline(params["timeout"]), validation._no_log_values, check_mode)

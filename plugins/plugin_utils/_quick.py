@@ -9,7 +9,6 @@ Decision 32 has figures.
 from __future__ import annotations
 
 from contextlib import suppress
-from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
@@ -24,18 +23,17 @@ class QuickAction(HowdahAction):
     """The action plugin of a module that has nothing of its own to do on the controller.
 
     :ivar module: the module; has ``OPTIONS``, ``RULES`` and ``work``.
-    :ivar libraries: names of what it may import beside Python's own. Where the controller's Python has not all of
-        them, the interpreter that modules run with may.
     """
 
     TRANSFERS_FILES = False
     _supports_async = True
     module: ModuleType
-    libraries: tuple[str, ...] = ("docker",)
+    libraries = ("docker",)
 
     def work(self, task_vars: dict[str, Any]) -> dict[str, Any]:
-        if self.is_own_process():
-            return self.module_result(self.module, self._task.args, task_vars, self._task.check_mode)
+        done = self.in_process(self.module, self._task.args, self._task.check_mode)
+        if done is not None:
+            return done
         usual = self._shared_loader_obj.action_loader.get(
             "ansible.legacy.normal",
             task=self._task,
@@ -47,6 +45,3 @@ class QuickAction(HowdahAction):
         )
         answer: dict[str, Any] = usual.run(task_vars=task_vars)
         return answer
-
-    def is_own_process(self) -> bool:
-        return super().is_own_process() and all(map(find_spec, self.libraries))

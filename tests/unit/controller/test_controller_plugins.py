@@ -6,14 +6,17 @@ from __future__ import annotations
 
 import configparser
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from ansible.errors import AnsibleActionFail, AnsibleFilterError
+from ansible_collections.howdah.postgresql.plugins.action import certificates, container, image, password
 from ansible_collections.howdah.postgresql.plugins.action.show import search, table
 from ansible_collections.howdah.postgresql.plugins.filter.build_site import build_site
 from ansible_collections.howdah.postgresql.plugins.filter.one_per_machine import one_per_machine
 from ansible_collections.howdah.postgresql.plugins.lookup.pip_config import option
+from ansible_collections.howdah.postgresql.plugins.plugin_utils import _action
 
 
 def test_table_aligns_text_left_and_numbers_right() -> None:
@@ -195,3 +198,15 @@ def test_wheelhouse_that_does_not_exist_is_named(tmp_path: Path) -> None:
     assert [file["path"] for file in build_site([], wheelhouse=str(tmp_path))] == ["image/site/wheelhouse/a.whl"]
     with pytest.raises(AnsibleFilterError, match="missing"):
         build_site([], wheelhouse=str(tmp_path / "missing"))
+
+
+@pytest.mark.parametrize("plugin", [certificates, container, image, password], ids=lambda one: one.__name__)
+@pytest.mark.parametrize("lacking", ["", "docker"], ids=["with the SDK", "without"])
+def test_what_the_controller_has_no_library_for_is_left_to_the_modules_interpreter(
+    plugin: Any, lacking: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_action, "find_spec", lambda name: None if name == lacking else name)
+    action = object.__new__(plugin.ActionModule)
+    action._task = SimpleNamespace(environment=[], async_val=0)
+    action._connection = SimpleNamespace(transport="local", become=None)
+    assert action.is_own_process() is not bool(lacking)
