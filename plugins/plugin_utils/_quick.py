@@ -28,7 +28,7 @@ class QuickAction(HowdahAction):
     TRANSFERS_FILES = False
     _supports_async = True
     module: ModuleType
-    libraries = ("docker",)
+    libraries: tuple[str, ...] = ("docker",)
 
     def work(self, task_vars: dict[str, Any]) -> dict[str, Any]:
         done = self.in_process(self.module, self._task.args, self._task.check_mode)
