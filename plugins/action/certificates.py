@@ -4,6 +4,7 @@
 """The work of the module certificates: the authority and the keys' making are the controller's."""
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, Mapping
 
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.errors import (
@@ -19,6 +20,11 @@ from ansible_collections.howdah.postgresql.plugins.plugin_utils._authority impor
     locked,
     pair_of,
 )
+
+# As in _quick.py: once, and not in the process of each task and host.
+with suppress(ImportError):
+    import cryptography.x509  # noqa: F401  # pylint: disable=unused-import
+    import docker  # noqa: F401  # pylint: disable=unused-import
 
 _TRUST = "tls/ca.crt"
 _CERT = "tls/node.crt"

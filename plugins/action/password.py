@@ -4,6 +4,9 @@
 """The controller's part of the module password: none, see plugin_utils/_quick.py."""
 from __future__ import annotations
 
+# What the work loads late: here it is loaded once, and not in the process of each task and host.
+from ansible_collections.howdah.postgresql.plugins.module_utils._docker import exec as _exec  # noqa: F401
+from ansible_collections.howdah.postgresql.plugins.module_utils._postgres import engine as _engine  # noqa: F401
 from ansible_collections.howdah.postgresql.plugins.modules import password
 from ansible_collections.howdah.postgresql.plugins.plugin_utils._quick import QuickAction
 

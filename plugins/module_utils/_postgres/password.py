@@ -9,11 +9,13 @@ This module util is PRIVATE to the collection: it may change without notice.
 """
 from __future__ import annotations
 
-from typing import Any, Mapping, NamedTuple, Sequence
+from typing import TYPE_CHECKING, Any, Mapping, NamedTuple, Sequence
 
 from .._core.basic_errors import InvalidInput
-from .._core.plan import Action, Plan
 from .scram import ITERATIONS, MOST_ITERATIONS, Verifier, check_password, is_md5, md5_matches
+
+if TYPE_CHECKING:
+    from .._core.plan import Plan
 
 
 class Wish(NamedTuple):
@@ -216,6 +218,8 @@ def warnings(wish: Wish, observed: Observed) -> list[str]:
 
 def plan_of(results: Sequence[Mapping[str, Any]]) -> Plan:
     """The plan that the roles' results tell of, be they predictions or facts."""
+    from .._core.plan import Action, Plan  # the agent in the image shows none, and starts sooner without
+
     changed = [result for result in results if result["changed"]]
     actions = tuple(Action("set", f"password of role {result['name']}", result["reason"]) for result in changed)
     before = {result["name"]: str(Secret(**result["previous"])) for result in results}

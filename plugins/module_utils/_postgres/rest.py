@@ -6,21 +6,26 @@
 By hand: a health check that loads a client for HTTP would take three times as long. As an HTTP/1.0
 request the answer ends where the connection does.
 
+Patroni's server writes head and body, and before them what ends the handshake, one by one, and the kernel keeps each
+back until the one before is acknowledged (Nagle's algorithm). Its peer's kernel does that after 40 ms only, as an answer
+might carry it along. So this side has it done at once: a question takes 4 ms instead of 48.
+
 This module util is PRIVATE to the collection: it may change without notice.
 """
 from __future__ import annotations
 
+import select
 import socket
-from dataclasses import dataclass
-from typing import Callable
+from typing import Callable, NamedTuple
 
 from .._core.errors import DeadlineExceeded, RestUnreachable
 
 _MOST_BYTES = 16 * 1024 * 1024
+# What ends the handshake comes within a millisecond, and from some servers not at all.
+_END_OF_HANDSHAKE_SECONDS = 0.005
 
 
-@dataclass(frozen=True)
-class Rest:
+class Rest(NamedTuple):
     """Where to ask.
 
     :param host: name or address.
@@ -54,6 +59,9 @@ def ask(rest: Rest, method: str, path: str, body: str | None, left: Callable[[],
     try:
         with socket.create_connection((rest.host, rest.port), left()) as plain:
             with _secured(plain, rest) as connection:
+                _acknowledge(connection)
+                if rest.tls:
+                    select.select([connection], [], [], _END_OF_HANDSHAKE_SECONDS)
                 connection.sendall(_request(rest, method, path, body))
                 answer = _all(connection, left)
     except socket.timeout as error:
@@ -84,6 +92,11 @@ def _secured(plain: socket.socket, rest: Rest) -> socket.socket:
     return context.wrap_socket(plain, server_hostname=rest.host)
 
 
+def _acknowledge(connection: socket.socket) -> None:
+    """Have the kernel acknowledge at once what has come. It goes back to its habit soon."""
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+
+
 def _request(rest: Rest, method: str, path: str, body: str | None) -> bytes:
     if not method.isalpha() or not path.startswith("/") or any(character.isspace() for character in path):
         raise ValueError(f"{method} {path} is no request")
@@ -97,6 +110,7 @@ def _request(rest: Rest, method: str, path: str, body: str | None) -> bytes:
 def _all(connection: socket.socket, left: Callable[[], float]) -> bytes:
     answer = bytearray()
     while True:
+        _acknowledge(connection)
         connection.settimeout(left())
         part = connection.recv(65536)
         if not part:

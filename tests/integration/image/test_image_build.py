@@ -14,6 +14,7 @@ import urllib.parse
 from typing import Any, Iterator
 
 import docker
+import pytest
 from ansible_collections.howdah.postgresql.plugins.lookup.pip_config import option
 from image_look import manifest, printed
 
@@ -53,6 +54,30 @@ def test_labels_tell_what_the_image_is(docker_client: docker.APIClient, test_ima
 
 def test_size_with_jit(docker_client: docker.APIClient, test_image: str) -> None:
     assert docker_client.inspect_image(test_image)["Size"] <= 500 * MEGABYTE
+
+
+@pytest.mark.parametrize(
+    ("python", "modules"),
+    [
+        ("/opt/container/venv/bin/python -I", "patroni.__main__ patroni.api patroni.ctl patroni.dcs.etcd3 patroni.ha"),
+        ("/usr/bin/python3 -IS", "howdah.entrypoint.main howdah.entrypoint.health howdah._postgres.agent"),
+    ],
+)
+def test_the_bytecode_of_all_that_is_loaded_is_there_for_the_containers_user(
+    docker_client: docker.APIClient, test_image: str, python: str, modules: str
+) -> None:
+    # It can keep none itself: what it cannot read is compiled again at each start.
+    program = (
+        "import importlib, os, sys; sys.path.insert(0, '/opt/container/lib');"
+        f"[importlib.import_module(name) for name in {modules.split()}];"
+        "found = {module.__cached__: os.access(module.__cached__, os.R_OK) for module in sys.modules.values()"
+        " if (getattr(module, '__file__', None) or '').startswith('/opt/container/')"
+        " and getattr(module, '__cached__', None) and module.__file__.endswith('.py')};"
+        "print(len(found), *(path for path, readable in found.items() if not readable))"
+    )
+    count, *closed = printed(docker_client, test_image, *python.split(), "-c", program).split()
+    assert int(count) > 10
+    assert not closed
 
 
 def test_no_secret_and_no_tool_of_the_build_is_left(docker_client: docker.APIClient, test_image: str) -> None:

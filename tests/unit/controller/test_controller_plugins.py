@@ -14,6 +14,7 @@ from ansible.errors import AnsibleActionFail, AnsibleFilterError
 from ansible_collections.howdah.postgresql.plugins.action import certificates, container, image, password
 from ansible_collections.howdah.postgresql.plugins.action.show import search, table
 from ansible_collections.howdah.postgresql.plugins.filter.build_site import build_site
+from ansible_collections.howdah.postgresql.plugins.filter.hosts_of import hosts_of
 from ansible_collections.howdah.postgresql.plugins.filter.one_per_machine import one_per_machine
 from ansible_collections.howdah.postgresql.plugins.lookup.pip_config import option
 from ansible_collections.howdah.postgresql.plugins.plugin_utils import _action
@@ -210,3 +211,16 @@ def test_what_the_controller_has_no_library_for_is_left_to_the_modules_interpret
     action._task = SimpleNamespace(environment=[], async_val=0)
     action._connection = SimpleNamespace(transport="local", become=None)
     assert action.is_own_process() is not bool(lacking)
+
+
+@pytest.mark.parametrize(
+    ("kind", "groups", "expected"),
+    [
+        pytest.param("postgres", ("postgres",), ["site"], id="nobody else there"),
+        pytest.param("postgres", ("postgres", "proxy", "etcd", "app"), ["site", "!etcd", "!proxy"], id="servers only"),
+        pytest.param("etcd", ("postgres", "etcd"), ["site", "&etcd"], id="those of the group"),
+        pytest.param("backup", ("postgres",), ["all", "!all"], id="no such group"),
+    ],
+)
+def test_a_play_is_for_hosts_of_its_kind(kind: str, groups: tuple[str, ...], expected: list[str]) -> None:
+    assert hosts_of("site", kind, groups) == expected

@@ -8,23 +8,28 @@ An exec gets the container's environment; the agent itself gets only what it nee
 from __future__ import annotations
 
 import os
+import sys
 
-from . import question, runtime
+from . import question, run_state
 
-_PYTHON = "/opt/container/venv/bin/python"
-_PROGRAM = (
-    "import sys; sys.path.insert(0, '/opt/container/lib'); from howdah._postgres.agent import main; sys.exit(main())"
-)
+# Where its driver is. It runs in the interpreter that has started here: another one would take as long again.
+_PACKAGES = f"/opt/container/venv/lib/python3.{sys.version_info.minor}/site-packages"
 
 
 def main(_arguments: list[str]) -> int:
-    """Become the agent; it answers an error of its own when there is no server."""
+    """Be the agent; it answers an error of its own when there is no server."""
     environ = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
-    state = runtime.read_state()
-    if state is not None:
-        environ["POSTGRES_USER"] = state.user
-        environ.update(PATRONI_REST=state.rest, PATRONI_TLS=state.tls)
-        server = question.running(state.pgdata)
+    told = run_state.read()
+    if told is not None:
+        environ.update(POSTGRES_USER=told.user, PATRONI_REST=told.rest, PATRONI_TLS=told.tls)
+        server = question.running(told.pgdata)
         if server is not None:
             environ.update(PGHOST=server.socket_dir, PGPORT=str(server.port))
-    os.execve(_PYTHON, [_PYTHON, "-I", "-c", _PROGRAM], environ)
+    # Of the process itself, too: libpq and OpenSSL look there.
+    os.environ.clear()
+    os.environ.update(environ)
+    sys.path.append(_PACKAGES)
+
+    from .._postgres.agent import main as answer
+
+    return answer()

@@ -19,7 +19,7 @@ from .._postgres.password import Wish
 from .._postgres.scram import Verifier
 from .._postgres.target import Target
 from .._postgres.verifier import new_verifier
-from . import question, record, runtime
+from . import question, record, run_state
 from .logs import Log
 
 _FIRST_PAUSE = 0.1
@@ -105,5 +105,5 @@ class _Job:
         self._tell("applied", "the environment's password was taken over")
 
     def _tell(self, state: str, detail: str) -> None:
-        with open(runtime.PASSWORD_STATE, "w", encoding="ascii") as file:
+        with open(run_state.PASSWORD_STATE, "w", encoding="ascii") as file:
             json.dump({"state": state, "detail": detail}, file)

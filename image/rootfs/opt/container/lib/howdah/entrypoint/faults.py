@@ -4,15 +4,14 @@
 """Why a container does not start: in words, all at once."""
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 # EX_CONFIG of sysexits.h: starting again with the same settings cannot help.
 STATUS_REFUSED = 78
 STATUS_FAILED = 1
 
 
-@dataclass(frozen=True)
-class Fault:
+class Fault(NamedTuple):
     """One thing that cannot work.
 
     :param event: its name, for machines.

@@ -16,7 +16,7 @@ import time
 
 from .._core.errors import HowdahError
 from .._postgres.rest import Rest, ask
-from . import archiving, layout, question, runtime
+from . import archiving, layout, question, run_state
 
 _TIMEOUT = 1.5
 _FREE_SHARE = 0.05
@@ -29,7 +29,7 @@ def main(arguments: list[str]) -> int:
     if aspect not in checks:
         print(json.dumps({"healthy": False, "detail": f"there is no aspect {aspect!r}, only {', '.join(checks)}"}))
         return 1
-    state = runtime.read_state()
+    state = run_state.read()
     if state is None:
         healthy, detail = False, "the server is not started yet"
     else:
@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> int:
     return 0 if healthy else 1
 
 
-def postgres(state: runtime.State) -> tuple[bool, str]:
+def postgres(state: run_state.State) -> tuple[bool, str]:
     """Whether clients can log in; or, once they could, whether the server is alive."""
     if state.mode == "maintenance":
         return True, "maintenance: no server is meant to run"
@@ -53,12 +53,12 @@ def postgres(state: runtime.State) -> tuple[bool, str]:
         return False, f"nothing accepts connections at {server.address}:{server.port}"
     answer = question.ask(server, state.user, _TIMEOUT)
     if answer.state == "ready":
-        with open(runtime.WAS_READY, "w", encoding="ascii"):
+        with open(run_state.WAS_READY, "w", encoding="ascii"):
             return True, answer.detail
-    return answer.state == "not_yet" and os.path.exists(runtime.WAS_READY), answer.detail
+    return answer.state == "not_yet" and os.path.exists(run_state.WAS_READY), answer.detail
 
 
-def patroni(state: runtime.State) -> tuple[bool, str]:
+def patroni(state: run_state.State) -> tuple[bool, str]:
     """Whether Patroni's loop goes round."""
     if state.mode != "patroni":
         return True, "no Patroni is meant to run"
@@ -71,17 +71,17 @@ def patroni(state: runtime.State) -> tuple[bool, str]:
     return status == 200, "Patroni is alive" if status == 200 else "Patroni's loop has stopped"
 
 
-def password(state: runtime.State) -> tuple[bool, str]:
+def password(state: run_state.State) -> tuple[bool, str]:
     """Whether the password of the environment holds."""
     try:
-        with open(runtime.PASSWORD_STATE, encoding="ascii") as file:
+        with open(run_state.PASSWORD_STATE, encoding="ascii") as file:
             entry = json.load(file)
     except FileNotFoundError:
         return True, "the environment asks for no change"
     return entry["state"] == "applied", entry["detail"]
 
 
-def disk(state: runtime.State) -> tuple[bool, str]:
+def disk(state: run_state.State) -> tuple[bool, str]:
     """Whether the volume has room."""
     # In maintenance there may be no cluster yet.
     status = os.statvfs(state.pgdata if os.path.isdir(state.pgdata) else os.path.dirname(state.pgdata))
@@ -89,7 +89,7 @@ def disk(state: runtime.State) -> tuple[bool, str]:
     return share >= _FREE_SHARE, f"{share:.0%} of the volume is free"
 
 
-def archive(state: runtime.State) -> tuple[bool, str]:
+def archive(state: run_state.State) -> tuple[bool, str]:
     """Whether the log reaches the archive; if not, this tells it before any of it is dropped."""
     server = question.running(state.pgdata)
     answer = question.value(server, state.user, archiving.QUESTION, _TIMEOUT) if server else None

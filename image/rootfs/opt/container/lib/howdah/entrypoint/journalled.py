@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import signal
 
-from . import journal, layout, runtime
+from . import journal, layout, run_state
 from .faults import STATUS_FAILED, Refused
 from .logs import Log, tell_of_crashes
 
@@ -21,7 +21,7 @@ def main(arguments: list[str]) -> int:
     tell_of_crashes("patroni")
     kind, *command = arguments
     log = Log(component="patroni")
-    state = runtime.read_state()
+    state = run_state.read()
     if state is None:
         log.error("no_state", f"{command[0]} is for Patroni alone.")
         return STATUS_FAILED

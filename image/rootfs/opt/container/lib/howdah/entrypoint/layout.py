@@ -6,8 +6,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field
-from typing import Mapping
+from typing import Mapping, NamedTuple
 
 from .faults import Fault, Refused
 
@@ -21,8 +20,7 @@ _BESIDE = ("lock", "journal", "journal.new", "attempt", "staging")
 _NO_CONTENT = frozenset(("lost+found", ".snapshot", ".zfs", *(f"{_OURS}.{kind}" for kind in _BESIDE)))
 
 
-@dataclass(frozen=True)
-class Layout:
+class Layout(NamedTuple):
     """The place of the cluster.
 
     :param pgdata: its directory.
@@ -70,8 +68,7 @@ class Layout:
         return f"{self.pgdata}/{_OURS}.staging" if self.staged else self.pgdata
 
 
-@dataclass(frozen=True)
-class Volume:
+class Volume(NamedTuple):
     """What was found where the cluster may be.
 
     :param root: the volume's mount, or PGDATA when the user named one.
@@ -83,7 +80,7 @@ class Volume:
     root: str
     own: str | None
     major: str
-    versions: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, str]
 
 
 def observe(pgdata: str | None, major: str, volume: str = VOLUME) -> Volume:

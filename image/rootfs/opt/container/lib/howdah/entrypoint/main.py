@@ -11,7 +11,7 @@ from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Callable, Mapping, NoReturn, Sequence
 
-from . import command, config, environment, journal, layout, runtime
+from . import command, config, environment, journal, layout, run_state, runtime
 from .faults import STATUS_FAILED, Fault, Refused, Stopped
 from .logs import Log, tell_of_crashes
 
@@ -128,7 +128,7 @@ class _Start:
         return pgdata
 
     def _maintain(self) -> NoReturn:
-        runtime.write_state(runtime.State("maintenance", self._layout.pgdata, self._settings.user))
+        run_state.write(run_state.State("maintenance", self._layout.pgdata, self._settings.user))
         self._log.info("maintenance", "No server is started; the volume is locked for this container.")
         self._exec_init(["/usr/bin/sleep", "infinity"])
 
@@ -175,7 +175,7 @@ class _Start:
             self._follow_up()
         journal.mark_served(place, self._lock)
         self._warn_small_shm()
-        runtime.write_state(runtime.State("postgres", place.pgdata, settings.user))
+        run_state.write(run_state.State("postgres", place.pgdata, settings.user))
         self._log.info("start", f"Starting PostgreSQL {self._major} on {place.pgdata}.")
         sieve = f"{runtime.LOGS}/{config.JSON_LOG}" if config.hides_news(settings.log_level) else ""
         pump = [
@@ -211,7 +211,7 @@ class _Start:
             return
         from .settings_check import check
 
-        pgdata = runtime.DIRECTORY if fresh else self._layout.pgdata
+        pgdata = run_state.DIRECTORY if fresh else self._layout.pgdata
         include = None if fresh else f"{pgdata}/postgresql.conf"
         check(self._server(pgdata), runtime.CONF, partial(self._write_conf, include), self._child_environ)
 

@@ -8,12 +8,12 @@ import json
 import os
 from typing import Any, Mapping, Sequence
 
-from . import config, patroni_files, patroni_node, runtime
+from . import config, patroni_files, patroni_node, run_state, runtime
 from .environment import Settings
 from .layout import Layout
 from .logs import Log
 
-DIRECTORY = f"{runtime.DIRECTORY}/patroni"
+DIRECTORY = f"{run_state.DIRECTORY}/patroni"
 _PYTHON = "/opt/container/venv/bin/python"
 _PROGRAM = "/opt/container/venv/bin/patroni"
 
@@ -33,8 +33,8 @@ def prepare(
         name=member.name,
         tls=member.tls,
         etcd3=member.store == "etcd3",
-        run=runtime.DIRECTORY,
-        sockets=runtime.SOCKETS,
+        run=run_state.DIRECTORY,
+        sockets=run_state.SOCKETS,
     )
     os.mkdir(DIRECTORY, 0o700)
     _write(f"{DIRECTORY}/10-image.yml", patroni_files.text(patroni_files.defaults(node)))
@@ -44,8 +44,8 @@ def prepare(
     _write(f"{DIRECTORY}/90-image.yml", patroni_files.text(patroni_files.decisions(node)))
     _write(runtime.ARGUMENTS, "".join(f"{word}\n" for word in config.words(config.logging_settings(runtime.LOGS))))
     _write(runtime.BOOTSTRAP, json.dumps(bootstrap_request(settings, member.roles)))
-    runtime.write_state(
-        runtime.State("patroni", place.pgdata, settings.user, rest=member.rest, tls=member.tls or "")
+    run_state.write(
+        run_state.State("patroni", place.pgdata, settings.user, rest=member.rest, tls=member.tls or "")
     )
     log.info("start", f"Starting Patroni as {member.name!r} of the cluster {member.scope!r}.")
     sieve = f"{runtime.LOGS}/{config.JSON_LOG}" if config.hides_news(settings.log_level) else ""

@@ -23,7 +23,7 @@ from .._postgres.engine import Outcome, set_passwords
 from .._postgres.password import Wish
 from .._postgres.scram import Verifier
 from .._postgres.target import Target
-from . import journal, layout, question, runtime, scripts
+from . import journal, layout, question, run_state, runtime, scripts
 from .config import BUILT_IN
 from .faults import STATUS_FAILED, Refused
 from .logs import Log
@@ -41,7 +41,7 @@ def main(_arguments: list[str]) -> int:
     with open(runtime.BOOTSTRAP, encoding="utf-8", errors="surrogateescape") as file:
         request = json.load(file)
     log = Log(request["level"], "post-bootstrap")
-    state = runtime.read_state()
+    state = run_state.read()
     server = question.running(state.pgdata) if state is not None else None
     if state is None or server is None:
         log.error("post_bootstrap_failed", "There is no server to finish the bootstrap on.")

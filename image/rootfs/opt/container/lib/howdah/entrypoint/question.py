@@ -7,8 +7,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
-from dataclasses import dataclass
-from typing import Iterator
+from typing import Iterator, NamedTuple
 
 _PROTOCOL_3 = 196608
 _QUERY = b"SELECT 1\0"
@@ -17,8 +16,7 @@ _END = b"X" + struct.pack("!I", 4)
 _NOT_YET = "57P03"
 
 
-@dataclass(frozen=True)
-class Running:
+class Running(NamedTuple):
     """What postmaster.pid tells of a server.
 
     :param port: its port.
@@ -33,8 +31,7 @@ class Running:
     ready: bool
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """What a server said.
 
     :param state: ``ready``; ``not_yet`` (alive, but no logins now); ``silent``.

@@ -4,29 +4,22 @@
 """The container's own folder for files of this run, and the processes that start from here."""
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
-from dataclasses import asdict, dataclass
 from typing import Mapping
 
 from .config import JSON_LOG, OS_USER, RAW_LOG
 from .environment import CONFIG_PREFIX, VARIABLES
 from .faults import Fault, Refused
+from .run_state import DIRECTORY, SOCKETS
 
-SOCKETS = "/run/postgresql"
-DIRECTORY = f"{SOCKETS}/howdah"
 CONF = f"{DIRECTORY}/postgresql.conf"
 LOGS = f"{DIRECTORY}/log"
-STATE = f"{DIRECTORY}/state.json"
 # What the image insists on, for bin/server: the arguments of Patroni's server, one a line.
 ARGUMENTS = f"{DIRECTORY}/server-arguments"
 # What whoever makes a cluster with Patroni must still do; gone once it is done.
 BOOTSTRAP = f"{DIRECTORY}/bootstrap.json"
-PASSWORD_STATE = f"{DIRECTORY}/password.json"
-# Made by the first good probe. Crash recovery afterwards must not get the container killed.
-WAS_READY = f"{DIRECTORY}/was-ready"
 
 BIN = "/opt/container/bin"
 INIT = "/usr/bin/dumb-init"
@@ -35,24 +28,6 @@ INIT = "/usr/bin/dumb-init"
 # archive_command, must reach the server.
 _LIBPQ = re.compile(r"PG[A-Z]+")
 _OWN = frozenset(variable.name for variable in VARIABLES) - {"PGDATA"}
-
-
-@dataclass(frozen=True)
-class State:
-    """What other processes in the container must know of this run.
-
-    :param mode: the container's mode.
-    :param pgdata: the cluster's directory.
-    :param user: the superuser.
-    :param rest: host:port of Patroni's REST interface, as it is reached from within; empty without Patroni.
-    :param tls: the folder of the member's certificate; empty without one.
-    """
-
-    mode: str
-    pgdata: str
-    user: str
-    rest: str = ""
-    tls: str = ""
 
 
 def prepare(sieved: bool) -> None:
@@ -96,23 +71,6 @@ def remove_tree(directory: str) -> None:
                 os.rmdir(path)
     if os.path.isdir(directory):
         os.rmdir(directory)
-
-
-def write_state(state: State) -> None:
-    """Tell the probe and the agent."""
-    temporary = STATE + ".new"
-    with open(temporary, "w", encoding="ascii") as file:
-        json.dump(asdict(state), file)
-    os.replace(temporary, STATE)
-
-
-def read_state() -> State | None:
-    """What the entrypoint told; None as long as it has not."""
-    try:
-        with open(STATE, encoding="ascii") as file:
-            return State(**json.load(file))
-    except (FileNotFoundError, PermissionError):
-        return None
 
 
 def child_environment(environ: Mapping[str, str], names: Mapping[str, str]) -> dict[str, str]:

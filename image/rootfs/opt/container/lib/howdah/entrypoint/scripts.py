@@ -15,7 +15,8 @@ from . import question
 from .environment import Settings
 from .faults import STATUS_FAILED, Fault, Refused
 from .logs import Log
-from .runtime import DIRECTORY, spawn
+from .run_state import DIRECTORY
+from .runtime import spawn
 
 FOLDER = "/docker-entrypoint-initdb.d"
 
