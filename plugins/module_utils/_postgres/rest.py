@@ -7,8 +7,8 @@ By hand: a health check that loads a client for HTTP would take three times as l
 request the answer ends where the connection does.
 
 Patroni's server writes head and body, and before them what ends the handshake, one by one, and the kernel keeps each
-back until the one before is acknowledged (Nagle's algorithm). Its peer's kernel does that after 40 ms only, as an answer
-might carry it along. So this side has it done at once: a question takes 4 ms instead of 48.
+back until the one before is acknowledged (Nagle's algorithm). Its peer's kernel does that after 40 ms only, as an
+answer might carry it along. So this side has it done at once: a question takes 4 ms instead of 48.
 
 This module util is PRIVATE to the collection: it may change without notice.
 """

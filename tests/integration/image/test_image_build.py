@@ -80,6 +80,18 @@ def test_the_bytecode_of_all_that_is_loaded_is_there_for_the_containers_user(
     assert not closed
 
 
+def test_what_starts_often_or_is_waited_for_loads_no_large_library(
+    docker_client: docker.APIClient, test_image: str
+) -> None:
+    program = (
+        "import sys; sys.path.insert(0, '/opt/container/lib');"
+        "import howdah.entrypoint.agent, howdah.entrypoint.health, howdah.entrypoint.main, howdah._postgres.agent;"
+        "print(*{'asyncio', 'dataclasses', 'http', 'inspect', 'logging', 'shutil', 'ssl', 'subprocess', 'urllib'}"
+        " & set(sys.modules))"
+    )
+    assert printed(docker_client, test_image, "/usr/bin/python3", "-IS", "-c", program).split() == []
+
+
 def test_no_secret_and_no_tool_of_the_build_is_left(docker_client: docker.APIClient, test_image: str) -> None:
     script = (
         "awk -F: '$2 !~ /^[!*]/' /etc/shadow; find / -xdev -name '*.key' -size +0 -not -path '/proc/*';"

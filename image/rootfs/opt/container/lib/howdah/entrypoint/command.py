@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
-from typing import Mapping, Sequence
+from types import MappingProxyType
+from typing import Mapping, NamedTuple, Sequence
 
 from .config import logging_settings
 from .faults import Fault, Refused
@@ -24,8 +24,7 @@ _DECIDED = frozenset(logging_settings(""))
 _TAKEN = re.compile(r"(config_file|shared_preload_libraries)=(.*)", re.DOTALL)
 
 
-@dataclass(frozen=True)
-class Command:
+class Command(NamedTuple):
     """What to run.
 
     :param mode: one of MODES, or None for a foreign command that runs untouched.
@@ -38,7 +37,7 @@ class Command:
     mode: str | None
     arguments: tuple[str, ...]
     config_file: str | None = None
-    settings: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, str] = MappingProxyType({})
     overruled: tuple[str, ...] = ()
 
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import re
 import shlex
-from dataclasses import dataclass, field
-from typing import Mapping
+from types import MappingProxyType
+from typing import Mapping, NamedTuple
 
 from .faults import Fault
 from .logs import LEVELS
@@ -15,8 +15,7 @@ from .logs import LEVELS
 CONFIG_PREFIX = "POSTGRESQL_CONFIG_"
 
 
-@dataclass(frozen=True)
-class Variable:
+class Variable(NamedTuple):
     """A variable of the container, as the documentation shows it.
 
     :param name: its name.
@@ -94,9 +93,12 @@ _INITDB_OWN = re.compile(r"-[DUWX]|--(pgdata|username|pwfile|pwprompt|waldir|xlo
 _SETTING = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*)?")
 _NAME_BYTES = 63
 
+_HOST_METHOD = "scram-sha-256"
+_TIMEOUT_CHANGE_PASSWORD = 5
+_LOG_LEVEL = "INFO"
 
-@dataclass(frozen=True)
-class Settings:
+
+class Settings(NamedTuple):
     """The environment, understood.
 
     :param password: clear text or a well-formed verifier; None when not set.
@@ -108,19 +110,23 @@ class Settings:
 
     user: str = "postgres"
     database: str = "postgres"
-    password: str | None = field(default=None, repr=False)
+    password: str | None = None
     password_is_verifier: bool = False
     initdb_args: tuple[str, ...] = ()
     waldir: str | None = None
-    host_auth_method: str = "scram-sha-256"
+    host_auth_method: str = _HOST_METHOD
     pgdata: str | None = None
-    timeout_change_password: int = 5
-    log_level: str = "INFO"
-    config: Mapping[str, str] = field(default_factory=dict)
+    timeout_change_password: int = _TIMEOUT_CHANGE_PASSWORD
+    log_level: str = _LOG_LEVEL
+    config: Mapping[str, str] = MappingProxyType({})
+
+    def __repr__(self) -> str:
+        """Without the password: it is shown in tracebacks."""
+        shown = (f"{name}={value!r}" for name, value in self._asdict().items() if name != "password")
+        return f"Settings({', '.join(shown)})"
 
 
-@dataclass(frozen=True)
-class Reading:
+class Reading(NamedTuple):
     """What came of reading the environment.
 
     :param settings: to be used only if there are no faults.
@@ -250,7 +256,7 @@ class _Reader:
         return "/" + value.strip("/")
 
     def _host_auth_method(self) -> str:
-        value = self._environ.get("POSTGRES_HOST_AUTH_METHOD") or Settings.host_auth_method
+        value = self._environ.get("POSTGRES_HOST_AUTH_METHOD") or _HOST_METHOD
         method = (value.split() or [""])[0]
         if method not in _HOST_METHODS or "\n" in value:
             self._fault(
@@ -265,17 +271,17 @@ class _Reader:
         return value
 
     def _timeout(self) -> int:
-        value = self._environ.get("TIMEOUT_CHANGE_PASSWORD") or str(Settings.timeout_change_password)
+        value = self._environ.get("TIMEOUT_CHANGE_PASSWORD") or str(_TIMEOUT_CHANGE_PASSWORD)
         if not re.fullmatch("[0-9]{1,4}", value, re.ASCII) or not 1 <= int(value) <= 300:
             self._fault(f"TIMEOUT_CHANGE_PASSWORD is {value!r}, but must be a whole number of seconds from 1 to 300.")
-            return Settings.timeout_change_password
+            return _TIMEOUT_CHANGE_PASSWORD
         return int(value)
 
     def _log_level(self) -> str:
-        value = self._environ.get("LOG_LEVEL") or Settings.log_level
+        value = self._environ.get("LOG_LEVEL") or _LOG_LEVEL
         if value.upper() not in LEVELS:
             self._fault(f"LOG_LEVEL is {value!r}, but must be one of {', '.join(LEVELS)}.")
-            return Settings.log_level
+            return _LOG_LEVEL
         return value.upper()
 
     def _config(self) -> dict[str, str]:

@@ -10,15 +10,14 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from .journal import sync, write_file
 
 NAME = ".howdah-password"
 
 
-@dataclass(frozen=True)
-class Record:
+class Record(NamedTuple):
     """What was applied last.
 
     :param role: whose password.

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the entrypoint tells other processes in the container of this run.
 
-The agent and the health check read it. As they start often, they load nothing that they can do without: classes of
-this module and of question.py are tuples, because loading `dataclasses` alone takes as long as starting Python.
+The agent and the health check read it. As they start often, they load nothing that they can do without; in particular
+the classes of what they load are tuples, because loading `dataclasses` alone takes as long as starting Python.
 """
 from __future__ import annotations
 
