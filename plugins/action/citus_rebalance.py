@@ -33,12 +33,16 @@ class ActionModule(ActionBase):
         changed = False
         while True:
             left = max(1.0, end - time.monotonic())
-            turn = {**args, "patience": min(patience or _SLICE_SECONDS, left), "timeout": left}
+            # Without patience the module ends with the job, or with an error: so the last turn is the last.
+            turn = {**args, "patience": patience or (_SLICE_SECONDS if left > _SLICE_SECONDS else 0), "timeout": left}
             result = self._execute_module(
                 module_name="howdah.postgresql.citus_rebalance", module_args=turn, task_vars=task_vars
             )
             actions = actions or list(result.get("actions") or [])
             changed = changed or bool(result.get("changed"))
+            if result.get("error") == "timeout" and result.get("doing"):
+                # Of the whole time, not of this turn's.
+                result["msg"] = f"The time limit of {seconds:g} s was reached while {result['doing']}."
             if result.get("failed") or not result.get("running") or patience:
                 first.update(result)
                 first.update(actions=actions, changed=changed)

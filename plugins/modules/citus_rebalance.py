@@ -140,9 +140,11 @@ def start(formation: observe.Formation, drain: bool, mode: str) -> None:
 def _follow(formation: observe.Formation, patience: float, deadline: Deadline) -> tuple[str, bool]:
     """Wait for the job; how far it has come, and whether it is still at work.
 
+    :param patience: seconds after which whoever asked wants to hear of it; 0: not before it has ended.
     :raises RebalanceFailed: when the newest job failed.
+    :raises DeadlineExceeded: when it takes too long.
     """
-    until = deadline.elapsed() + patience if patience else deadline.seconds
+    until = deadline.elapsed() + patience
     while True:
         jobs = formation.facts(["jobs"])["jobs"]
         at_work = model.running(jobs)
@@ -151,10 +153,10 @@ def _follow(formation: observe.Formation, patience: float, deadline: Deadline) -
             said = "; ".join(messages) or "Citus does not say why"
             raise RebalanceFailed(f"Job {jobs[-1]['job_id']} failed: {said}", messages=messages)
         told = rebalance.progress(at_work[0] if at_work else jobs[-1]) if jobs else ""
-        if not at_work or deadline.elapsed() + _PAUSE >= until:
-            deadline.check(f"waiting for {told}; it goes on in the background, run again to follow it")
+        if not at_work or (patience and deadline.elapsed() + _PAUSE >= until):
             return told, bool(at_work)
-        time.sleep(_PAUSE)
+        time.sleep(min(_PAUSE, deadline.left()))
+        deadline.check(f"waiting for {told}; it goes on in the background, run again to follow it")
 
 
 def work(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:

@@ -5,9 +5,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible.plugins.action import ActionBase
+from ansible_collections.howdah.postgresql.plugins.action import citus_rebalance as action
+from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.errors import (
     DeadlineExceeded,
     HowdahError,
@@ -41,3 +45,64 @@ def test_what_is_not_said_by_citus_is_told_as_what_it_is() -> None:
     formation: Any = Unwilling(DeadlineExceeded("The time limit of 5 s was reached."))
     with pytest.raises(DeadlineExceeded):
         citus_rebalance.start(formation, False, "auto")
+
+
+class Clock:
+    """Time that passes only when somebody sleeps, or asks."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, step: float) -> None:
+        self.now = 0.0
+        self.step = step
+        monkeypatch.setattr(citus_rebalance.time, "sleep", self.sleep)
+        monkeypatch.setattr(action.time, "monotonic", lambda: self.now)
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    def facts(self, _parts: list[str]) -> dict[str, Any]:
+        """As :meth:`Formation.facts`: of a job that never ends."""
+        self.now += self.step
+        job = {"job_id": 7, "state": "running", "tasks": {"running": 1}, "messages": [], "type": "rebalance"}
+        return {"jobs": [job]}
+
+
+@pytest.mark.parametrize("step", [0.01, 1.5])
+def test_a_job_that_does_not_end_is_followed_no_longer_than_it_may_take(
+    monkeypatch: pytest.MonkeyPatch, step: float
+) -> None:
+    clock: Any = Clock(monkeypatch, step)
+    with pytest.raises(DeadlineExceeded, match="waiting for job 7 is running.* run again to follow it"):
+        citus_rebalance._follow(clock, 0, Deadline(20, clock=lambda: clock.now))
+    assert 20 <= clock.now <= 20 + step
+
+
+def test_whoever_has_less_patience_hears_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock: Any = Clock(monkeypatch, 0.01)
+    told, at_work = citus_rebalance._follow(clock, 5, Deadline(20, clock=lambda: clock.now))
+    assert at_work and "job 7 is running" in told
+    assert clock.now <= 5
+
+
+@pytest.mark.parametrize("step", [0.01, 1.5])
+def test_turns_end_when_the_time_does(monkeypatch: pytest.MonkeyPatch, step: float) -> None:
+    clock: Any = Clock(monkeypatch, step)
+    shown: list[str] = []
+
+    def turn(module_args: dict[str, Any], **_more: Any) -> dict[str, Any]:
+        deadline = Deadline(module_args["timeout"], clock=lambda: clock.now)
+        try:
+            told, at_work = citus_rebalance._follow(clock, module_args["patience"], deadline)
+        except DeadlineExceeded as error:
+            return {"failed": True, "error": error.code, "msg": error.message, **error.details}
+        return {"running": at_work, "progress": told, "changed": True, "actions": ["move"]}
+
+    monkeypatch.setattr(ActionBase, "run", lambda *_words, **_more: {})
+    monkeypatch.setattr(action.display, "display", shown.append)
+    plugin = object.__new__(action.ActionModule)
+    plugin._task = SimpleNamespace(args={"timeout": 35})
+    monkeypatch.setattr(plugin, "_execute_module", turn, raising=False)
+    result = plugin.run()
+    assert result["failed"] and result["msg"].startswith("The time limit of 35 s was reached while waiting for job 7")
+    assert (result["changed"], result["actions"]) == (True, ["move"])
+    assert 2 <= len(shown) <= 4
+    assert 35 <= clock.now <= 35 + 2 * step + 1
