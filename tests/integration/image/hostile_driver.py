@@ -18,7 +18,7 @@ sys.path.insert(0, "/opt/container/lib")
 
 import psycopg2
 from howdah._postgres.scram import Verifier
-from howdah.entrypoint import command, environment, follow_up, layout, record, runtime
+from howdah.entrypoint import command, environment, follow_up, layout, record, run_state, runtime
 from howdah.entrypoint import main as entrypoint
 from howdah.entrypoint.initialise import Initialiser
 from howdah.entrypoint.logs import Log
@@ -46,7 +46,7 @@ def start(password: str) -> bool:
     environ = dict(os.environ)
     reading = environment.read(environ)
     assert reading.faults == (), reading.faults
-    place = layout.place(runtime.read_state().pgdata)
+    place = layout.place(run_state.read().pgdata)
     started = entrypoint._Start(environ, command.parse([]), Log())
     started._settings, started._layout = reading.settings, place
     before = record.read(place.pgdata)
@@ -81,7 +81,7 @@ def main() -> None:
         answer = {"changed": start(password), "lets_in": lets_in(password)}
         answer["keeps_out"] = not lets_in(password + "x") and not lets_in("x" + password)
         answer["changed_again"] = start(password)
-        answer["recorded"] = record.read(runtime.read_state().pgdata).role == "postgres"
+        answer["recorded"] = record.read(run_state.read().pgdata).role == "postgres"
         answer["initialised"] = at_initialisation(password)
         answers.append(answer)
     with open("/tmp/answers.json", "w", encoding="ascii") as file:
