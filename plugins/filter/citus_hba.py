@@ -13,17 +13,14 @@ description:
   - A node logs in to another one as whatever role has asked for something, and has no password of it. It is let in by
     two things together - it comes from the address of a node, and it shows a certificate of the cluster's authority.
   - Where O(authentication=password), nodes have passwords of roles, and are asked for them as everybody else is.
+  - All nodes have the same lines.
   - At the container's own address 127.0.0.1 a password is asked for, as everywhere else.
-positional: host, hostvars, database, networks, authentication
+positional: hostvars, database, networks, authentication
 options:
   _input:
     description: Names of all inventory hosts of the formation.
     type: list
     elements: str
-    required: true
-  host:
-    description: Name of the host whose lines these are.
-    type: str
     required: true
   hostvars:
     description: The variable C(hostvars).
@@ -50,7 +47,7 @@ options:
 EXAMPLES = r"""
 - name: Tell the lines
   ansible.builtin.debug:
-    msg: "{{ groups.postgres | howdah.postgresql.citus_hba(inventory_hostname, hostvars, 'citus', ['howdah']) }}"
+    msg: "{{ groups.postgres | howdah.postgresql.citus_hba(hostvars, 'citus', ['howdah']) }}"
 """
 
 RETURN = r"""
@@ -69,7 +66,6 @@ _BY_PASSWORD = "scram-sha-256"
 
 def citus_hba(
     hosts: Iterable[str],
-    host: str,
     hostvars: Mapping[str, Mapping[str, Any]],
     database: str,
     networks: Sequence[str] = (),
@@ -79,12 +75,10 @@ def citus_hba(
     method = _BY_PASSWORD if authentication == "password" else _BY_CERTIFICATE
     quoted = '"' + database.replace('"', '""') + '"'
     lines = [f"hostssl all all {own} {_BY_PASSWORD}" for own in ("127.0.0.1/32", "::1/128")]
-    # A node is one for itself, too: its own address, whatever it is.
+    # A node is one for itself, too, from whatever address of its own.
     lines.append(f"hostssl {quoted} all samehost {method}")
-    for other in hosts:
-        if other == host:
-            continue
-        for address in _addresses(other, hostvars[other], networks):
+    for host in hosts:
+        for address in _addresses(host, hostvars[host], networks):
             lines.append(f"hostssl {quoted} all {address} {method}")
     return lines
 

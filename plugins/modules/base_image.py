@@ -198,9 +198,7 @@ def work(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
     """Find the image; else pull it; else bootstrap it."""
     for option in ("mirror", "security_mirror"):
         report.mask(urlsplit(params[option] or "").password)  # refused, but not shown either
-    name = params["name"] or f"debian:{params['suite']}"
-    if ":" not in name.rpartition("/")[2] or "@" in name:
-        raise InvalidInput(f"The image name {name!r} has no tag: write it as NAME:TAG.")
+    name = _name(params)
     client = connect(params, deadline)
     here = base.find(client, deadline, name)
     if here and not params["refresh"]:
@@ -226,7 +224,29 @@ def work(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
             _bootstrap(client, params, name, here, deadline, report)
     found = base.find(client, deadline, name)
     if found:
-        report.add(image={"name": name, "id": found.id, "origin": found.origin, "labels": dict(found.labels)})
+        _tell(report, name, found)
+
+
+def look(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
+    """The part of the work that is quick: report the image if it is there, and that is all that is asked for."""
+    if params["refresh"]:
+        return
+    name = _name(params)
+    here = base.find(connect(params, deadline), deadline, name)
+    if here:
+        report.plan(base.plan_nothing(name, here))
+        _tell(report, name, here)
+
+
+def _name(params: Mapping[str, Any]) -> str:
+    name: str = params["name"] or f"debian:{params['suite']}"
+    if ":" not in name.rpartition("/")[2] or "@" in name:
+        raise InvalidInput(f"The image name {name!r} has no tag: write it as NAME:TAG.")
+    return name
+
+
+def _tell(report: Report, name: str, found: base.Base) -> None:
+    report.add(image={"name": name, "id": found.id, "origin": found.origin, "labels": dict(found.labels)})
 
 
 def main() -> None:

@@ -84,10 +84,13 @@ class HowdahAction(ActionBase):
         masked: dict[str, Any] = remove_values(result, {*secrets, *report.masked})
         return masked
 
-    def in_process(self, module: ModuleType, args: Mapping[str, Any], check_mode: bool) -> dict[str, Any] | None:
+    def in_process(
+        self, module: ModuleType, args: Mapping[str, Any], check_mode: bool, work: Work | None = None
+    ) -> dict[str, Any] | None:
         """The result of a module of this collection, done in this process; None where it is to have one of its own.
 
         :param module: has ``OPTIONS``, ``RULES`` and ``work``.
+        :param work: what to do instead of the latter.
         """
         if not self.is_own_process():
             return None
@@ -95,4 +98,5 @@ class HowdahAction(ActionBase):
         if validation.error_messages:  # which the module is to tell: it knows Ansible's words
             return None
         params = validation.validated_parameters
-        return self.here(module.work, params, Deadline(params["timeout"]), validation._no_log_values, check_mode)
+        deadline = Deadline(params["timeout"])
+        return self.here(work or module.work, params, deadline, validation._no_log_values, check_mode)

@@ -32,8 +32,10 @@ class QuickAction(HowdahAction):
 
     def work(self, task_vars: dict[str, Any]) -> dict[str, Any]:
         done = self.in_process(self.module, self._task.args, self._task.check_mode)
-        if done is not None:
-            return done
+        return self.sent(task_vars) if done is None else done
+
+    def sent(self, task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Have the module sent and started, as Ansible does any other; its result."""
         usual = self._shared_loader_obj.action_loader.get(
             "ansible.legacy.normal",
             task=self._task,

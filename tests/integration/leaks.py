@@ -35,7 +35,7 @@ _VIEWS = {
     "pg_stat_monitor": "SELECT query FROM pg_stat_monitor",
 }
 _CONTAINER = re.compile(rb"/docker[-/]([0-9a-f]{64})")
-_PROGRAM = re.compile(r"howdah\.entrypoint\.(\w+)|/opt/container/bin/([\w-]+)|howdah\._postgres\.(agent)")
+_PROGRAM = re.compile(r"howdah\.entrypoint\.(\w+)|/opt/container/bin/([\w-]+)")
 _READY = "ready\n"
 Sql = Callable[[str], Iterable[Any]]
 

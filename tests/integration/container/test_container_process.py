@@ -24,6 +24,7 @@ HOSTS: dict[str, dict[str, Any]] = {
     "there": {"ansible_connection": "like_remote", "ansible_python_interpreter": sys.executable},
     "around": {"ansible_connection": "local", "ansible_python_interpreter": sys.executable,
                "around": {"X_OF_TEST": "1"}},
+    "own": {"ansible_connection": "local", "ansible_python_interpreter": sys.executable},
 }  # fmt: skip
 NAME = PREFIX + "{{ inventory_hostname }}"
 FAILING = {
@@ -34,6 +35,8 @@ FAILING = {
 TASKS: dict[str, dict[str, Any]] = {
     "looked": {"howdah.postgresql.container_info": {"name": ["howdah-container-none"]}},
     "image": {"howdah.postgresql.image_info": {"name": ["howdah-container-none:1"]}},
+    "base": {"howdah.postgresql.base_image": {"name": "debian:bookworm"}},
+    "untagged": {"howdah.postgresql.base_image": {"name": "debian"}},
     "wrong": {"howdah.postgresql.container": {"name": NAME, "imagee": "x"}},
     "lacking": {"howdah.postgresql.password": {"container": "howdah-container-none"}},
     "nobody": {"howdah.postgresql.password": {"container": "howdah-container-none", "name": "app", "password": CANARY}},
@@ -122,3 +125,13 @@ def test_a_process_is_started_where_one_is_asked_for(tmp_path: Path) -> None:
     for host, name in (("nowhere", "looked"), ("here", "later"), ("nowhere", "later")):
         assert found[host][name]["failed"] and "containers" not in found[host][name], (host, name, output)
     assert found["there"]["later"]["containers"] == found["there"]["looked"]["containers"]
+
+
+@pytest.mark.usefixtures("engine")
+def test_a_module_that_tells_of_its_python_is_done_in_that_one(tmp_path: Path) -> None:
+    asked: dict[str, dict[str, Any]] = {"asked": {"howdah.postgresql.engine_info": {}}}
+    found, output = play(tmp_path, "own", "there", "here", tasks=asked)
+    assert told(found["own"]["asked"], "own") == told(found["there"]["asked"], "there")
+    assert found["own"]["asked"]["python"]["executable"] == sys.executable
+    assert "<there> EXEC" in output and "<own> EXEC" not in output
+    assert found["here"]["asked"]["failed"] and "python" not in found["here"]["asked"]

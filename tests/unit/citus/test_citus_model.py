@@ -151,7 +151,7 @@ def test_a_group_is_a_number(group: Any) -> None:
 
 
 def test_nodes_are_let_in_by_certificate_from_their_addresses_and_nobody_else() -> None:
-    lines = citus_hba(HOSTS, "c1", HOSTS, 'my "db"', ["net"])
+    lines = citus_hba(HOSTS, HOSTS, 'my "db"', ["net"])
     certificate = "trust clientcert=verify-ca"
     assert lines == [
         "hostssl all all 127.0.0.1/32 scram-sha-256",
@@ -159,16 +159,16 @@ def test_nodes_are_let_in_by_certificate_from_their_addresses_and_nobody_else() 
         f'hostssl "my ""db""" all samehost {certificate}',
         *(
             f'hostssl "my ""db""" all {address} {certificate}'
-            for address in ("10.0.0.7/32", "10.1.0.0/16", "w2.example.net", "fd00::7/128")
+            for address in ("c1", "c1.net", "10.0.0.7/32", "10.1.0.0/16", "w2.example.net", "fd00::7/128")
         ),
     ]
-    (by_name,) = [line for line in citus_hba(HOSTS, "w1", HOSTS, "citus", ["net"]) if " c1.net " in line]
+    (by_name,) = [line for line in citus_hba(HOSTS, HOSTS, "citus", ["net"]) if " c1.net " in line]
     assert by_name == f'hostssl "citus" all c1.net {certificate}'
 
 
 def test_where_nodes_have_passwords_they_are_asked_for_them_as_clients_are() -> None:
-    lines = citus_hba(HOSTS, "c1", HOSTS, "citus", ["net"], "password")
-    assert len(lines) == 7 and {line.split(maxsplit=4)[4] for line in lines} == {"scram-sha-256"}
+    lines = citus_hba(HOSTS, HOSTS, "citus", ["net"], "password")
+    assert len(lines) == 9 and {line.split(maxsplit=4)[4] for line in lines} == {"scram-sha-256"}
 
 
 def test_a_row_for_each_node() -> None:

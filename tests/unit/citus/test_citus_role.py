@@ -41,12 +41,14 @@ def evaluated(folder: Path, wanted: str, role: str = "citus", host: str = "w1", 
 
 
 def test_a_node_gets_its_section_and_connections_that_are_verified(tmp_path: Path) -> None:
-    found = evaluated(tmp_path, "citus_of_node", citus_database="shop")
-    assert found["patroni"] == {"citus": {"group": 1, "database": "shop"}}
+    found = evaluated(tmp_path, "citus_of_nodes", citus_database="shop")
+    section = evaluated(tmp_path, "patroni_citus_section", "patroni", patroni_citus=found)
+    assert section == {"citus": {"group": 1, "database": "shop"}}
+    assert evaluated(tmp_path, "patroni_citus_section", "patroni") == {}
     assert found["settings"]["citus.node_conninfo"] == FULL
     lines = [line for line in found["hba"] if "clientcert" in line]
     certificate = "trust clientcert=verify-ca"
-    assert lines == [f'hostssl "shop" all {address} {certificate}' for address in ("samehost", "c1", "c1.net")]
+    assert lines == [f'hostssl "shop" all {address} {certificate}' for address in ("samehost", "c1", "c1.net", "10.0.0.1/32")]
 
 
 @pytest.mark.parametrize(
@@ -54,7 +56,7 @@ def test_a_node_gets_its_section_and_connections_that_are_verified(tmp_path: Pat
 )
 def test_output_plugins_are_named_where_the_server_asks_for_them(tmp_path: Path, version: str, asked: bool) -> None:
     labels = {"io.howdah.postgresql.postgresql": version} if version else {}
-    found = evaluated(tmp_path, "citus_of_node.settings", citus_labels=labels)
+    found = evaluated(tmp_path, "citus_of_nodes.settings", citus_labels=labels)
     assert found.get("output_plugin_libraries") == ("pgoutput, test_decoding, citus" if asked else None)
 
 

@@ -67,13 +67,13 @@ def test_certificates_have_the_names_that_clients_know_the_proxies_by(tmp_path: 
 
 def test_nodes_of_citus_have_its_section_its_settings_and_its_lines_before_those_of_clients() -> None:
     part = {
-        "patroni": {"citus": {"group": 1, "database": "citus"}},
+        "database": "shop",
         "settings": {"citus.node_conninfo": "sslmode=verify-full"},
         "hba": ["hostssl citus all w2 trust clientcert=verify-ca"],
     }
     asked = "[patroni_yml.citus, patroni_dynamic.postgresql.parameters, patroni_yml.postgresql.pg_hba]"
-    section, settings, lines = evaluated(asked, patroni_citus=part)
-    assert (section, settings["citus.node_conninfo"]) == (part["patroni"]["citus"], "sslmode=verify-full")
+    section, settings, lines = evaluated(asked, patroni_citus=part, citus_group="1")
+    assert (section, settings["citus.node_conninfo"]) == ({"group": 1, "database": "shop"}, "sslmode=verify-full")
     assert lines == [
         "local all all peer",
         "local replication replicator peer map=own",
