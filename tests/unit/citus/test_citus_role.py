@@ -48,7 +48,8 @@ def test_a_node_gets_its_section_and_connections_that_are_verified(tmp_path: Pat
     assert found["settings"]["citus.node_conninfo"] == FULL
     lines = [line for line in found["hba"] if "clientcert" in line]
     certificate = "trust clientcert=verify-ca"
-    assert lines == [f'hostssl "shop" all {address} {certificate}' for address in ("samehost", "c1", "c1.net", "10.0.0.1/32")]
+    addresses = ("samehost", "c1", "c1.net", "10.0.0.1/32")
+    assert lines == [f'hostssl "shop" all {address} {certificate}' for address in addresses]
 
 
 @pytest.mark.parametrize(
