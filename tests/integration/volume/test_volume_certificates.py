@@ -69,7 +69,7 @@ def node(tmp_path: Path, docker_client: docker.APIClient, test_image: str) -> It
     """Two nodes; what was made for them is removed afterwards."""
     yield Node(tmp_path, test_image)
     for entry in docker_client.containers(all=True, filters={"name": "^/howdah-volume-"}):
-        docker_client.remove_container(entry["Id"], force=True)
+        docker_client.remove_container(entry["Id"], force=True, v=True)
     for volume in docker_client.volumes(filters={"name": "howdah-volume-"})["Volumes"] or ():
         docker_client.remove_volume(volume["Name"])
 
