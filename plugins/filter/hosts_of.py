@@ -22,8 +22,8 @@ description:
 positional: kind, groups
 options:
   _input:
-    description: A pattern of hosts.
-    type: str
+    description: A pattern of hosts, or several.
+    type: raw
     required: true
   kind:
     description: Which hosts are wanted.
@@ -63,11 +63,12 @@ list(test_loader.all())
 _OTHERS = ("etcd", "backup", "proxy")
 
 
-def hosts_of(target: str, kind: str, groups: Container[str]) -> list[str]:
+def hosts_of(target: str | list[str], kind: str, groups: Container[str]) -> list[str]:
     """Patterns of the hosts of that kind."""
+    targets = [target] if isinstance(target, str) else target
     if kind == "postgres":
-        return [target, *(f"!{other}" for other in _OTHERS if other in groups)]
-    return [target, f"&{kind}"] if kind in groups else ["all", "!all"]
+        return [*targets, *(f"!{other}" for other in _OTHERS if other in groups)]
+    return [*targets, f"&{kind}"] if kind in groups else ["all", "!all"]
 
 
 class FilterModule:

@@ -224,3 +224,8 @@ def test_what_the_controller_has_no_library_for_is_left_to_the_modules_interpret
 )
 def test_a_play_is_for_hosts_of_its_kind(kind: str, groups: tuple[str, ...], expected: list[str]) -> None:
     assert hosts_of("site", kind, groups) == expected
+
+
+def test_a_target_may_be_several_patterns() -> None:
+    assert hosts_of(["a", "b:c"], "etcd", ("etcd",)) == ["a", "b:c", "&etcd"]
+    assert hosts_of(["a", "b:c"], "postgres", ("etcd",)) == ["a", "b:c", "!etcd"]
