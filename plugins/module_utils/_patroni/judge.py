@@ -11,7 +11,8 @@ This module util is PRIVATE to the collection: it may change without notice.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from typing import Sequence
 
 # Log lines that a message quotes.
@@ -26,17 +27,29 @@ class Cause:
     :param pattern: what a log line of it looks like.
     :param grace: seconds that it may last; 0 for what is final at once.
     :param advice: what it means and what to do, for the message.
+    :param times: how often lines must say the very same; some are said once in a healthy member.
     """
 
     name: str
     pattern: re.Pattern[str]
     grace: float
     advice: str
+    times: int = 1
+
+    def is_told(self, lines: Sequence[str]) -> bool:
+        """Whether a member's log lines tell of it."""
+        said = Counter(found[0] for found in map(self.pattern.search, lines) if found)
+        return max(said.values(), default=0) >= self.times
 
 
-def _cause(name: str, pattern: str, grace: float, advice: str) -> Cause:
-    return Cause(name, re.compile(pattern, re.IGNORECASE), grace, advice)
+def _cause(name: str, pattern: str, grace: float, advice: str, times: int = 1) -> Cause:
+    return Cause(name, re.compile(pattern, re.IGNORECASE), grace, advice, times)
 
+
+_DIVERGED = (
+    "Its data went another way than the leader's, and Patroni does not see it: the timelines have the same number,"
+    " as two leaders were stopped right after each other. It has to be made anew from the leader (playbook reinit)."
+)
 
 # The first that fits counts: the more specific ones come first.
 CAUSES = (
@@ -100,9 +113,16 @@ CAUSES = (
         r"|requested starting point .* (?:is ahead of the WAL flush position|is not in this server's history)"
         r"|requested timeline \d+ is not a child of this server's history",
         25,  # pg_rewind mends it where Patroni sees it
-        "Its data went another way than the leader's, and Patroni does not see it: the timelines have the same number,"
-        " as two leaders were stopped right after each other. It has to be made anew from the leader"
-        " (playbook reinit).",
+        _DIVERGED,
+    ),
+    _cause(
+        "diverged",
+        # Where its own way was shorter than the leader's. What is streamed does not fit, and is looked at again twice
+        # a second. In a member that waits for its leader the server says it once.
+        r"invalid record length at [^:]+: (?:wanted|expected)[^,]*, got 0",
+        25,
+        _DIVERGED,
+        times=2,
     ),
     _cause(
         "watchdog_missing",
@@ -202,11 +222,11 @@ def _causes(sight: Sight, sights: Sequence[Sight]) -> list[Cause]:
     """The causes that are seen at one member, the one that explains most first."""
     if sight.healthy:
         return []
-    told = [cause for cause in CAUSES if any(cause.pattern.search(line) for line in sight.lines)]
+    told = [cause for cause in CAUSES if cause.is_told(sight.lines)]
     if sight.container == "missing":
         return [MISSING]
     if sight.container in ("exited", "dead"):
-        return [*(Cause(cause.name, cause.pattern, 0, cause.advice) for cause in told), NOT_RUNNING]
+        return [*(replace(cause, grace=0) for cause in told), NOT_RUNNING]
     if sight.container == "restarting":
         return [*told, RESTARTING]
     waiting = [other for other in sights if any(NO_BOOTSTRAP.pattern.search(line) for line in other.lines)]

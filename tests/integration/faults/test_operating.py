@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import secrets
 import time
+from typing import Sequence
 
 import pytest
 from ansible_runs import until
@@ -53,7 +54,7 @@ def test_passwords_are_rotated_without_anybody_noticing(cluster: Cluster) -> Non
 
     for name in (*ETCD, PROXY, *NODES):
         cluster.client.restart(name, timeout=60)
-        # A leader that is stopped the moment it was promoted, and again the next one, make two timelines of one number.
+        # Members of etcd need each other.
         leader = cluster.wait_whole()
     cluster.client.kill(leader)
     until(lambda: cluster.leader() not in ("", leader), f"somebody takes over from {leader}")
@@ -127,6 +128,30 @@ def test_a_paused_cluster_has_no_failover_until_it_is_resumed(cluster: Cluster) 
         output = cluster.play("resume")
     assert "Done: resume the cluster" in output and not paused(cluster)
     assert "is not paused" in cluster.play("resume")
+
+
+def writable(cluster: Cluster, nodes: Sequence[str]) -> str:
+    """The one of these nodes whose server takes writes; empty without one."""
+    ask = ["psql", "-Atc", "SELECT pg_is_in_recovery()"]
+    return next((node for node in nodes if cluster.run(node, ask).strip() == "f"), "")
+
+
+def test_leaders_may_be_stopped_one_right_after_the_other(cluster: Cluster) -> None:
+    """Whoever leads is restarted the moment that it does; only who was restarted just before may follow it.
+
+    If it went at once, the next leader would begin a timeline of the same number, and it could follow no more.
+    """
+    away = next(node for node in NODES if node != cluster.wait_whole())
+    two = [node for node in NODES if node != away]
+    with clients(cluster) as seen:
+        cluster.client.stop(away, timeout=60)
+        try:
+            for _turn in range(4):
+                cluster.client.restart(str(until(lambda: writable(cluster, two), "there is a leader")), timeout=60)
+        finally:
+            cluster.client.start(away)
+        cluster.wait_whole()
+    nothing_lost(seen)
 
 
 @pytest.mark.full  # half a minute

@@ -82,6 +82,14 @@ def test_a_replica_at_the_end_of_its_wal_has_not_diverged() -> None:
     assert judge(usual, LONG) is None
 
 
+def test_a_replica_that_is_sent_what_does_not_fit_again_and_again_has_diverged() -> None:
+    once = ["LOG: invalid record length at 0/3077AD0: wanted 24, got 0", "LOG: waiting for WAL to become available at"]
+    elsewhere = ["LOG: invalid record length at 0/4018FD0: wanted 24, got 0", *once]
+    assert judge(elsewhere, LONG) is None
+    verdict = judge([*once, *once], LONG)
+    assert verdict is not None and verdict.cause.name == "diverged"
+
+
 def test_what_has_passed_is_forgotten() -> None:
     court, bad = Judge(), [Sight("pg2", "running", tuple(LOGS["dcs_unreachable"]))]
     assert court.look(bad, 0.0) is None

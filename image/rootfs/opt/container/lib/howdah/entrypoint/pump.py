@@ -14,6 +14,8 @@ import os
 import select
 
 PATRONI = "patroni"
+# Passes SIGTERM on to Patroni when it is time.
+_STOP = "/opt/container/bin/stop"
 _CHUNK = 65536
 _PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
@@ -54,9 +56,22 @@ def _over(level: str, component: str, fifo: str, sieved: str, command: list[str]
     os.close(writer)
     if chatter is not None:
         os.close(chatter_writer)
+    stopping = False
+
+    def pass_on(received: int, _frame: object) -> None:
+        nonlocal stopping
+        if received == signal.SIGTERM and component == PATRONI and not stopping:
+            stopping = True
+            try:
+                os.posix_spawn(_STOP, [_STOP, level, str(child)], {"PATH": "/usr/bin:/bin"}, setsigdef=_PASSED_ON)
+                return
+            except OSError:
+                pass  # without it, then
+        os.kill(child, received)
+
     for number in _PASSED_ON:
         # In the handler itself: it runs even while a write to a full log is waiting.
-        signal.signal(number, lambda received, _frame: os.kill(child, received))
+        signal.signal(number, pass_on)
     signal.signal(signal.SIGCHLD, lambda _received, _frame: None)
     woken, waker = os.pipe()
     os.set_blocking(waker, False)
