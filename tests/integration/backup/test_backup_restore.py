@@ -49,6 +49,11 @@ def test_deploying_again_changes_nothing(site: Site) -> None:
     assert changes(site.run("deploy", "--check", "--diff")) == []
 
 
+def test_the_repository_has_no_volume_but_its_own(site: Site) -> None:
+    mounts = site.client.inspect_container(REPOSITORY)["Mounts"]
+    assert {one["Name"] for one in mounts if one["Type"] == "volume"} == {f"{REPOSITORY}-repository", f"{REPOSITORY}-etc"}
+
+
 def test_servers_compress_the_log_as_the_repository_does_backups(site: Site) -> None:
     segments = site.exec(REPOSITORY, "find", "/var/lib/pgbackrest/one/archive", "-type", "f", "-name", "0*-*").split()
     assert segments and [name for name in segments if not name.endswith(".zst")] == []
