@@ -38,12 +38,15 @@ class Site:
         self.nodes = [f"{prefix}-pg"] if servers == 1 else [f"{prefix}-pg{one + 1}" for one in range(servers)]
         self.ports = dict(zip(self.nodes, free_ports(servers)))
         self.variables: dict[str, Any] = {}
+        self.backed_up = True
 
     def inventory(self, **variables: Any) -> dict[str, Any]:
         """What is declared."""
         clustered = len(self.nodes) > 1
         servers = {node: {"patroni_port" if clustered else "server_port": self.ports[node]} for node in self.nodes}
-        groups: dict[str, Any] = {"postgres": {"hosts": servers}, "backup": {"hosts": {self.repository: {}}}}
+        groups: dict[str, Any] = {"postgres": {"hosts": servers}}
+        if self.backed_up:
+            groups["backup"] = {"hosts": {self.repository: {}}}
         if clustered:
             groups["etcd"] = {"hosts": {f"{self.prefix}-etcd": {}}}
         common = {

@@ -53,3 +53,31 @@ def test_restores_into_another_cluster_beside_the_first(site: Site, other: Site)
     assert other.info()["archive"][-1]["max"][:8] == "00000002"
     assert site.info()["archive"][-1]["max"][:8] == "00000001"
     other.run("restore_drill")
+
+
+def test_a_cluster_becomes_another_one_with_a_repository_of_its_own_or_without(
+    docker_client: docker.APIClient, tmp_path: Path
+) -> None:
+    for part in ("first", "other"):
+        (tmp_path / part).mkdir()
+    first = Site(docker_client, "howdah-backup-first", tmp_path / "first", servers=2)
+    other = Site(docker_client, OTHER, tmp_path / "other", servers=2)
+    wish = ["-e", f"restore_from={first.repository}", "-e", f"restore_stanza={first.prefix}"]
+    try:
+        for one in (first, other):
+            one.remove()
+        told = first.run("site", "--check")
+        assert "unreachable=0    failed=0" in told, "a check before there is anything ends well"
+        first.run("deploy")
+        first.sql("CREATE TABLE marks (n int); INSERT INTO marks VALUES (1)")
+        first.wait_archived(first.sql("SELECT pg_walfile_name(pg_switch_wal())"))
+        for other.backed_up in (False, True):
+            other.run("restore", *wish)
+            assert other.sql("SELECT n FROM marks") == "1"
+            other.login()
+            assert "changed=0" in " ".join(other.run("deploy").split())
+            other.remove()
+        assert first.sql("SELECT n FROM marks") == "1"
+    finally:
+        for one in (first, other):
+            one.remove()
