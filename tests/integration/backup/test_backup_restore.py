@@ -51,7 +51,8 @@ def test_deploying_again_changes_nothing(site: Site) -> None:
 
 def test_the_repository_has_no_volume_but_its_own(site: Site) -> None:
     mounts = site.client.inspect_container(REPOSITORY)["Mounts"]
-    assert {one["Name"] for one in mounts if one["Type"] == "volume"} == {f"{REPOSITORY}-repository", f"{REPOSITORY}-etc"}
+    named = {f"{REPOSITORY}-repository", f"{REPOSITORY}-etc"}
+    assert {one["Name"] for one in mounts if one["Type"] == "volume"} == named
 
 
 def test_servers_compress_the_log_as_the_repository_does_backups(site: Site) -> None:
