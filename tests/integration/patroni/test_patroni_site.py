@@ -35,6 +35,15 @@ def test_nothing_is_done_where_nothing_is_to_be_done(site: Site) -> None:
     assert (site.leader(), site.identity()) == (leader, before)
 
 
+def test_an_image_that_was_built_again_and_is_the_same_moves_nobody(site: Site) -> None:
+    leader, before, name = site.leader(), site.identity(), f"{NAME}-image:again"
+    try:
+        assert changed(site.play("site", *given(image_name=name))) == 1, "the image, under that name"
+    finally:
+        site.client.remove_image(name)
+    assert (site.leader(), site.identity()) == (leader, before)
+
+
 @pytest.mark.parametrize("connections", [157, 83], ids=["more", "less"])
 def test_a_setting_that_needs_a_restart_comes_into_force_one_member_after_another(site: Site, connections: int) -> None:
     leader, before = site.leader(), site.identity()
