@@ -11,6 +11,7 @@ import json
 import lzma
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -51,15 +52,21 @@ def test_the_password_is_a_verifier_everywhere_and_clear_text_nowhere(engine: An
     )
     assert box.ask(CANARY, "SELECT rolpassword FROM pg_authid WHERE rolname = 'postgres'").startswith("SCRAM-SHA-256$")
     # Outside of the container, and so beside the environment of an exec: the engine's own view of its processes.
-    for pid in _pids(box):
-        with open(f"/proc/{pid}/environ", "rb") as file:
-            assert CANARY.encode() not in file.read()
-        with open(f"/proc/{pid}/cmdline", "rb") as file:
-            assert CANARY.encode() not in file.read()
+    seen = [_shown(pid, what) for pid in _pids(box) for what in ("environ", "cmdline")]
+    assert len([one for one in seen if one]) > 10
+    assert not [one for one in seen if CANARY.encode() in one]
     assert CANARY not in "\n".join(box.raw_lines())
     assert json.dumps(CANARY)[1:-1] not in "\n".join(box.raw_lines())
     code, output = box.run("grep", "-rlaF", "--", CANARY, "/var/lib/postgresql/data", "/run", "/tmp")
     assert (code, output) == (1, "")
+
+
+def _shown(pid: str, what: str) -> bytes:
+    """What the engine's machine shows of a process; nothing when it has ended, as sessions do."""
+    try:
+        return Path(f"/proc/{pid}/{what}").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
 
 
 def _pids(box: Any) -> list[str]:
