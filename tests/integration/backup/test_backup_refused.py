@@ -50,6 +50,15 @@ def test_a_single_server_on_another_engine_than_its_repository(declared: Declare
     assert made(declared.client) == []
 
 
+def test_an_encrypted_repository_without_a_passphrase(declared: Declared) -> None:
+    declared.hosts = {}
+    for secrets in ([], [{"cipher-pass": ""}]):
+        for check in ((), ("--check",)):
+            output = " ".join(declared.run("deploy", *check, code=2, backup_secrets=secrets).split())
+            assert f"A repository of {declared.repository} is to be encrypted (cipher-type), and there is no" in output
+    assert made(declared.client) == []
+
+
 def test_two_single_servers_with_one_repository(declared: Declared) -> None:
     other = f"{PREFIX}-other"
     declared.hosts = {"postgres": {other: {}}}

@@ -130,6 +130,13 @@ def test_a_paused_cluster_has_no_failover_until_it_is_resumed(cluster: Cluster) 
     assert "is not paused" in cluster.play("resume")
 
 
+def test_a_candidate_that_is_none_is_all_that_a_switchover_fails_for(cluster: Cluster) -> None:
+    leader = cluster.wait_whole()
+    output = cluster.play("switchover", "-e", "candidate=nobody", expect=2)
+    assert "nobody" in output and recaps(output)["failed"] == 1 and "has no attribute" not in output
+    assert cluster.wait_whole() == leader
+
+
 def writable(cluster: Cluster, nodes: Sequence[str]) -> str:
     """The one of these nodes whose server takes writes; empty without one."""
     ask = ["psql", "-Atc", "SELECT pg_is_in_recovery()"]

@@ -9,6 +9,7 @@ import ast
 import importlib
 import json
 import re
+from importlib import metadata
 from pathlib import Path
 from typing import Any, Iterator, Mapping
 
@@ -19,6 +20,8 @@ from ansible.inventory.manager import InventoryManager
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.parsing.dataloader import DataLoader
 from guides import Block, blocks, commands, words
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from testrun.tree import read_tree
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -244,3 +247,22 @@ def test_the_readme_names_all(kind: str) -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     missing = [name for name in getattr(TREE, kind) if not {f"`{COLLECTION}.{name}`", f"`{name}`"} & set(named(text))]
     assert missing == []
+
+
+def needed(package: str) -> set[str]:
+    """A package and all that it needs, by what is installed here."""
+    found, left = set(), [package]
+    while left:
+        name = canonicalize_name(left.pop())
+        if name not in found:
+            found.add(name)
+            wanted = map(Requirement, metadata.requires(name) or ())
+            left += [one.name for one in wanted if one.marker is None or one.marker.evaluate({"extra": ""})]
+    return found
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/install.md"])
+def test_a_page_names_all_packages_that_the_collection_runs_with(page: str) -> None:
+    (named,) = re.findall(r"`pip install ([^`]+)`", (ROOT / page).read_text(encoding="utf-8"))
+    pinned = re.findall(r"^([\w.-]+)==", (ROOT / "bin/requirements/run.txt").read_text(encoding="utf-8"), re.MULTILINE)
+    assert set().union(*map(needed, named.split())) == {canonicalize_name(name) for name in pinned}

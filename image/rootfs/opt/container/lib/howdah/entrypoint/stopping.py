@@ -23,7 +23,7 @@ from . import question, run_state
 from .logs import Log, tell_of_crashes
 
 # An engine that is told of no other time kills 10 s after the signal, and the server needs some of them to stop.
-LONGEST = 5.0
+_LONGEST = 5.0
 _PAUSE = 0.1
 # A promotion of longer ago has been noticed by whoever can follow.
 _JUST_NOW = 60.0
@@ -45,12 +45,12 @@ def main(arguments: list[str]) -> int:
 
     # Whatever this is waiting for then, be it that somebody reads its log.
     signal.signal(signal.SIGALRM, end)
-    signal.setitimer(signal.ITIMER_REAL, LONGEST + _PAUSE)
+    signal.setitimer(signal.ITIMER_REAL, _LONGEST + _PAUSE)
     tell_of_crashes("stop")
     try:
         state = run_state.read()
         if state is not None and state.rest:
-            wait(state, Log(level, "stop"), time.monotonic() + LONGEST)
+            wait(state, Log(level, "stop"), time.monotonic() + _LONGEST)
     except HowdahError:
         pass  # Patroni is not there yet, or has troubles enough
     finally:
