@@ -52,7 +52,7 @@ options:
       started: It exists as described, and runs.
       stopped: It exists as described, and does not run.
       restarted: It exists as described, and has been started anew by this task.
-      absent: It does not exist. Its networks and volumes stay, but for O(remove_volumes).
+      absent: It does not exist. Its networks and volumes stay, but for O(remove_networks) and O(remove_volumes).
   command: &command
     description: Command and its arguments. Default is the image's.
     type: list
@@ -238,6 +238,12 @@ options:
     description: Names of volumes to remove with O(state=absent). No others are removed.
     type: list
     elements: str
+  remove_networks: &remove_networks
+    description:
+      - Names of networks to remove with O(state=absent), of those that this module has made.
+      - One that other containers are attached to stays, without a failure, and goes with the last of them.
+    type: list
+    elements: str
   keep_on_failure:
     description:
       - Whether a new container that fails is left for inspection, with its networks and volumes.
@@ -250,7 +256,7 @@ options:
       - Several containers in one call, worked on side by side. Each takes nearly all the options of the task; one that
         it does not give itself counts as the task gives it.
       - A container that fails does not keep the others from their work, but fails the task in the end.
-      - Networks and volumes that do not exist are created first, once for all of them; volumes are removed last.
+      - Networks and volumes that do not exist are created first, once for all of them, and removed last.
       - As they are worked on at the same time, none may need a port or an address that another one gives up.
     type: list
     elements: dict
@@ -307,6 +313,7 @@ options:
         description: As O(stable_for), for this container.
         type: float
       remove_volumes: *remove_volumes
+      remove_networks: *remove_networks
       keep_on_failure:
         description: As O(keep_on_failure), for this container.
         type: bool
@@ -344,11 +351,12 @@ EXAMPLES = r"""
 - name: Restart it, as it is
   howdah.postgresql.container: {name: pg1, state: restarted}
 
-- name: Remove it with its data
+- name: Remove it with its data, and the network if nobody else is on it
   howdah.postgresql.container:
     name: pg1
     state: absent
     remove_volumes: [pg1-data]
+    remove_networks: [members]
 """
 
 RETURN = r"""

@@ -20,7 +20,7 @@ from . import bodies, container_facts, fields, health, observe, reconcile, value
 from .client import request
 from .observe import Container
 from .reconcile import ContainerPlan, on_trial
-from .spec import SUFFIX_NEW, SUFFIX_OLD, ContainerSpec, Wish, own_labels
+from .spec import MANAGED, SUFFIX_NEW, SUFFIX_OLD, ContainerSpec, Wish, own_labels
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -34,7 +34,6 @@ _PORT_TAKEN = re.compile(
     r"(?:Bind for|listen \w+|bind host port(?: for)?) \[?(?P<ip>[0-9a-fA-F.:]*?)\]?:(?P<port>\d+)"
     r"(?: failed|: bind|:\S+:\d+/|/).*already (?:allocated|in use)"
 )
-_MANAGED = {"io.howdah.managed-by": "howdah.postgresql.container"}
 
 
 @dataclass(frozen=True)
@@ -64,14 +63,14 @@ def apply(client: APIClient, wish: Wish, decided: ContainerPlan, deadline: Deadl
 def make_network(client: APIClient, name: str, deadline: Deadline) -> Callable[[Deadline], None]:
     """Create a network; what undoes it."""
     with request(client, deadline, f"creating network {name}"):
-        made = client.create_network(name, driver="bridge", check_duplicate=True, labels=_MANAGED)["Id"]
+        made = client.create_network(name, driver="bridge", check_duplicate=True, labels=MANAGED)["Id"]
     return lambda deadline: _delete(client, f"/networks/{made}", f"removing network {name}", deadline)
 
 
 def make_volume(client: APIClient, name: str, deadline: Deadline) -> Callable[[Deadline], None]:
     """Create a volume; what undoes it."""
     with request(client, deadline, f"creating volume {name}"):
-        client.create_volume(name, labels=_MANAGED)
+        client.create_volume(name, labels=MANAGED)
     return lambda deadline: remove_volume(client, name, deadline)
 
 
@@ -81,6 +80,15 @@ MAKERS = {reconcile.CREATE_NETWORK: make_network, reconcile.CREATE_VOLUME: make_
 def remove_volume(client: APIClient, name: str, deadline: Deadline) -> None:
     """Remove a volume."""
     _delete(client, f"/volumes/{name}", f"removing volume {name}", deadline)
+
+
+def remove_network(client: APIClient, name: str, deadline: Deadline) -> None:
+    """Remove a network, unless somebody is attached to it now: of those who leave it at the same time, the last does."""
+    if not observe.users(client, "network", name, deadline):
+        _delete(client, f"/networks/{name}", f"removing network {name}", deadline)
+
+
+REMOVERS = {reconcile.REMOVE_VOLUME: remove_volume, reconcile.REMOVE_NETWORK: remove_network}
 
 
 def _delete(client: APIClient, path: str, doing: str, deadline: Deadline) -> None:
@@ -113,6 +121,7 @@ class _Run:
             reconcile.CREATE_NETWORK: lambda name: self.provide(make_network(self.client, name, self.deadline)),
             reconcile.CREATE_VOLUME: lambda name: self.provide(make_volume(self.client, name, self.deadline)),
             reconcile.REMOVE_VOLUME: lambda name: remove_volume(self.client, name, self.deadline),
+            reconcile.REMOVE_NETWORK: lambda name: remove_network(self.client, name, self.deadline),
             reconcile.CREATE: self.create,
             reconcile.RECREATE: self.recreate,
             reconcile.UPDATE: lambda _: self.update(self.id, self.decided.update, self.deadline),

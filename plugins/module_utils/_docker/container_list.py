@@ -125,7 +125,7 @@ def combined(outcomes: Sequence[Outcome]) -> Plan:
     """The plans of all containers as one; a step that several have counts once, and stands where it is done."""
     steps = dict.fromkeys(action for outcome in outcomes for action in outcome.plan.actions)
     actions = sorted(
-        steps, key=lambda step: step.verb in reconcile.SHARED and (1 if step.verb == reconcile.REMOVE_VOLUME else -1)
+        steps, key=lambda step: step.verb in reconcile.SHARED and (1 if step.verb in reconcile.REMOVALS else -1)
     )
     changed = [outcome for outcome in outcomes if outcome.plan.changed]
     return Plan(
@@ -227,14 +227,14 @@ class _Shared:
                     _note(outcomes, error)
 
     def clear(self) -> None:
-        """Remove volumes that are to go, and what was made for containers that have all failed."""
+        """Remove volumes and networks that are to go, and what was made for containers that have all failed."""
         from . import container_apply
 
         for action, outcomes in self.wanted.items():
             going = [outcome for outcome in outcomes if outcome.goes_on]
             try:
-                if action.verb == reconcile.REMOVE_VOLUME and going:
-                    container_apply.remove_volume(self.connect(), action.target, self.deadline)
+                if action.verb in container_apply.REMOVERS and going:
+                    container_apply.REMOVERS[action.verb](self.connect(), action.target, self.deadline)
                 elif action in self.made and not any(map(_needs, outcomes)):
                     self.made[action](Deadline(container_apply.GRACE))
             except HowdahError as error:

@@ -63,6 +63,7 @@ _EACH: dict[str, dict[str, Any]] = {
     "wait": {"type": "bool"},
     "stable_for": {"type": "float"},
     "remove_volumes": {"type": "list", "elements": "str"},
+    "remove_networks": {"type": "list", "elements": "str"},
     "keep_on_failure": {"type": "bool"},
 }
 _DEFAULTS: dict[str, Any] = {

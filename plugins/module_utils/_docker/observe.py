@@ -17,7 +17,7 @@ from .._core.deadline import Deadline
 from .._core.errors import ImageNotFound
 from . import fields
 from .direct import containers, fetch
-from .spec import SUFFIX_NEW, SUFFIX_OLD, ContainerSpec, Wish
+from .spec import MANAGED, SUFFIX_NEW, SUFFIX_OLD, ContainerSpec, Wish
 
 if TYPE_CHECKING:
     from .direct import Engine
@@ -64,6 +64,7 @@ class Surroundings:
     :param networks: those of the wanted networks that exist.
     :param volumes: those of the wanted, or to be removed, volumes that exist.
     :param users: volume to be removed → names of other containers that have it.
+    :param attached: network to be removed, if this module made it → names of other containers that are attached to it.
     :param unused: a container that an interrupted run made and never put into service.
     :param parked: the container that an interrupted run was replacing.
     """
@@ -71,6 +72,7 @@ class Surroundings:
     networks: frozenset[str] = frozenset()
     volumes: frozenset[str] = frozenset()
     users: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    attached: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     unused: Container | None = None
     parked: Container | None = None
 
@@ -154,12 +156,17 @@ def look_around(client: Engine, wish: Wish, observed: Observed, deadline: Deadli
     spec = wish.spec or ContainerSpec(image="")
     wanted = [mount.source for mount in spec.volumes if mount.is_volume] + list(wish.remove_volumes)
     networks = [network.name for network in spec.networks]
-    leaving = {wish.name, *wish.leaving}
+    leaving = {name + suffix for name in (wish.name, *wish.leaving) for suffix in ("", SUFFIX_NEW, SUFFIX_OLD)}
+
+    def others(kind: str, name: str) -> tuple[str, ...]:
+        return tuple(sorted(users(client, kind, name, deadline) - leaving))
+
     volumes = frozenset(name for name in wanted if _exists(client, "volumes", name, deadline))
     around = Surroundings(
         networks=frozenset(name for name in networks if _exists(client, "networks", name, deadline)),
         volumes=volumes,
-        users={name: _users(client, name, leaving, deadline) for name in wish.remove_volumes if name in volumes},
+        users={name: others("volume", name) for name in wish.remove_volumes if name in volumes},
+        attached={name: others("network", name) for name in wish.remove_networks if _is_ours(client, name, deadline)},
         unused=container(client, wish.name + SUFFIX_NEW, deadline),
         parked=container(client, wish.name + SUFFIX_OLD, deadline),
     )
@@ -172,7 +179,16 @@ def _exists(client: Engine, kind: str, name: str, deadline: Deadline) -> bool:
     return answer is not None and answer["Name"] == name
 
 
-def _users(client: Engine, volume: str, leaving: set[str], deadline: Deadline) -> tuple[str, ...]:
-    found = containers(client, {"volume": volume}, deadline, f"listing the containers that use volume {volume}")
-    names = {entry["Names"][0].lstrip("/") for entry in found if entry["Names"]}
-    return tuple(sorted(names - {name + suffix for name in leaving for suffix in ("", SUFFIX_NEW, SUFFIX_OLD)}))
+def _is_ours(client: Engine, network: str, deadline: Deadline) -> bool:
+    """Whether there is such a network, and this module made it."""
+    answer = fetch(client, f"/networks/{network}", deadline, f"inspecting network {network}") or {}
+    return answer.get("Name") == network and MANAGED.items() <= (answer.get("Labels") or {}).items()
+
+
+def users(client: Engine, kind: str, name: str, deadline: Deadline) -> frozenset[str]:
+    """The containers, running or not, that use a volume or are attached to a network.
+
+    :param kind: ``volume`` or ``network``.
+    """
+    found = containers(client, {kind: name}, deadline, f"listing the containers that use {kind} {name}")
+    return frozenset(entry["Names"][0].lstrip("/") for entry in found if entry["Names"])

@@ -24,6 +24,7 @@ _HIDDEN = "<hidden>"
 CREATE_NETWORK = "create network"
 CREATE_VOLUME = "create volume"
 REMOVE_VOLUME = "remove volume"
+REMOVE_NETWORK = "remove network"
 CREATE = "create container"
 RECREATE = "recreate container"
 UPDATE = "update container"
@@ -36,7 +37,8 @@ UNPAUSE = "unpause container"
 REMOVE = "remove container"
 RESTORE = "restore container"
 # What containers of one call may have in common.
-SHARED = frozenset({CREATE_NETWORK, CREATE_VOLUME, REMOVE_VOLUME})
+REMOVALS = frozenset({REMOVE_VOLUME, REMOVE_NETWORK})
+SHARED = frozenset({CREATE_NETWORK, CREATE_VOLUME}) | REMOVALS
 
 
 @dataclass(frozen=True)
@@ -166,12 +168,19 @@ def _absence(wish: Wish, observed: Observed) -> ContainerPlan:
             )
         if volume in around.volumes:
             steps.append(Action(REMOVE_VOLUME, volume))
+    for network, others in around.attached.items():
+        if not others:
+            steps.append(Action(REMOVE_NETWORK, network))
+        elif steps:  # the others may be on their way out as well
+            steps.append(Action(REMOVE_NETWORK, network, "unless others are attached to it"))
     if not steps:
         return ContainerPlan(Plan())
     before: dict[str, Any] = {"state": observed.container.status if observed.container else "absent"}
     after: dict[str, Any] = {"state": "absent"}
     if wish.remove_volumes:
         before["volumes"], after["volumes"] = sorted(around.volumes), []
+    if not all(around.attached.values()):
+        before["networks"], after["networks"] = [name for name, others in around.attached.items() if not others], []
     return ContainerPlan(Plan(tuple(steps), before, after), observed.container)
 
 

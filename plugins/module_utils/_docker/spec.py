@@ -23,6 +23,8 @@ LABEL_SPEC = "io.howdah.container.spec"
 LABEL_SALT = "io.howdah.container.salt"
 LABEL_BOOTSTRAP = "io.howdah.container.bootstrap"
 OWN_LABELS = frozenset({LABEL_SPEC, LABEL_SALT, LABEL_BOOTSTRAP})
+# On networks and volumes that this module made.
+MANAGED = {"io.howdah.managed-by": "howdah.postgresql.container"}
 
 # Written in front of the digests: a change of their meaning gets another one, and containers with
 # the former are then compared by what the engine reports alone, never recreated for it.
@@ -100,7 +102,8 @@ class Wish:
     :param stable_for: seconds that a container without a health check must run to count as well.
     :param stop_timeout: seconds from the stop signal to the kill; None: as the container has it.
     :param image_pending: plan as if the image had just been built anew.
-    :param leaving: containers that the same call removes, so that their use of a volume does not count.
+    :param leaving: containers that the same call removes, so that their use of a volume or a network does not
+        count.
     """
 
     name: str
@@ -111,6 +114,7 @@ class Wish:
     stable_for: float = 1.0
     stop_timeout: int | None = None
     remove_volumes: tuple[str, ...] = ()
+    remove_networks: tuple[str, ...] = ()
     keep_on_failure: bool = False
     image_pending: bool = False
     leaving: frozenset[str] = frozenset()
@@ -127,8 +131,9 @@ def parse(params: Mapping[str, Any]) -> Wish:
             f"name must have two or more letters, digits, '_', '.', '-', begin with a letter or digit and not end in"
             f" {SUFFIX_NEW} or {SUFFIX_OLD}; got {name!r}."
         )
-    if params["remove_volumes"] and state != "absent":
-        raise InvalidInput("remove_volumes works with state=absent only.")
+    for option in ("remove_volumes", "remove_networks"):
+        if params[option] and state != "absent":
+            raise InvalidInput(f"{option} works with state=absent only.")
     if params["image"] is None and state != "absent":
         given = [option for option in OPTIONS if params[option] is not None and option != "stop_timeout"]
         if given:
@@ -143,6 +148,7 @@ def parse(params: Mapping[str, Any]) -> Wish:
         stable_for=params["stable_for"],
         stop_timeout=params["stop_timeout"],
         remove_volumes=tuple(params["remove_volumes"] or ()),
+        remove_networks=tuple(params["remove_networks"] or ()),
         keep_on_failure=params["keep_on_failure"],
         image_pending=params["image_pending"],
     )

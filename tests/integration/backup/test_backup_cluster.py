@@ -259,6 +259,7 @@ def test_restores_in_place_between_two_transactions(cluster: Site) -> None:
 def test_destroy_leaves_only_the_backups(cluster: Site) -> None:
     """The last one: the cluster is gone afterwards."""
     cluster.run("destroy", "-e", f"destroy_data={PREFIX}")
+    assert not cluster.client.networks(names=[f"^{PREFIX}$"])
     left = {one["Name"] for one in cluster.client.volumes(filters={"name": f"{PREFIX}-"})["Volumes"] or ()}
     assert left == {f"{cluster.repository}-repository", f"{cluster.repository}-etc"}
     cluster.run("destroy", "-e", f"destroy_backups={PREFIX}")

@@ -215,6 +215,20 @@ def test_five_moments_between_transactions_are_met_exactly(site: Site) -> None:
         site.run("restore_drill", *wish, drill_assertions=[question], drill_amcheck=False, drill_checksums=False)
 
 
+def test_backups_do_not_end_because_their_group_was_left_out(site: Site, docker_client: docker.APIClient) -> None:
+    before = docker_client.inspect_container(NODE)["Id"]
+    site.backed_up = False
+    try:
+        for arguments in ((), ("--check",), ("-e", "backup_end=another")):
+            told = " ".join(site.run("deploy", *arguments, code=2).split())
+            assert f"{NODE}: backed up so far, and this inventory has no group backup" in told
+        assert docker_client.inspect_container(NODE)["Id"] == before
+        told = site.run("deploy", "--check", "-e", f"backup_end={CLUSTER}")
+        assert [line.split()[0] for line in changes(told)] == [NODE]
+    finally:
+        site.backed_up = True
+
+
 def test_destroy_removes_what_was_typed_and_nothing_else(site: Site, docker_client: docker.APIClient) -> None:
     """The last one: the site is gone afterwards."""
     repository = {f"{REPOSITORY}-repository", f"{REPOSITORY}-etc"}
@@ -223,11 +237,13 @@ def test_destroy_removes_what_was_typed_and_nothing_else(site: Site, docker_clie
     site.run("destroy", "-e", f"target={REPOSITORY}", "-e", f"destroy_data={REPOSITORY}")
     assert volumes(docker_client) == every
     assert [one["Names"] for one in docker_client.containers(filters={"name": "^/howdah-backup-"})] == [[f"/{NODE}"]]
+    assert docker_client.networks(names=[f"^{CLUSTER}$"]), "a network goes before the last who is attached to it"
     told = " ".join(site.run("destroy", "-e", f"destroy_data={NODE}").split())
+    assert not docker_client.networks(names=[f"^{CLUSTER}$"])
     assert volumes(docker_client) == repository, "the backups stay"
     assert f"To remove them too, type the name: -e destroy_backups={CLUSTER}" in told
     assert docker_client.containers(all=True, filters={"name": "^/howdah-backup-"}) == []
-    told = " ".join(site.run("destroy", "-e", "destroy_backups=another").split())
-    assert volumes(docker_client) == repository and "What was typed, another, is another name." in told
+    told = " ".join(site.run("destroy", "-e", "destroy_backups=another", code=2).split())
+    assert volumes(docker_client) == repository and "Nothing was removed." in told
     site.run("destroy", "-e", f"destroy_backups={CLUSTER}")
     assert volumes(docker_client) == set()

@@ -132,6 +132,11 @@ def shells(found: Sequence[list[str]], index: int, count: int) -> list[str]:
     return found[index]
 
 
+def timeline(reader: Reader) -> int:
+    """That of the leader: one more with each promotion."""
+    return int(reader.run(reader.wait_whole(), ["psql", "-Atc", "SELECT pg_walfile_name(pg_current_wal_lsn())"])[:8], 16)
+
+
 def test_the_page_leads_to_a_cluster_with_backups(reader: Reader) -> None:
     typed = [[reader.ours(one) for one in commands(block)] for block in blocks(PAGE, "console")]
     assert len(typed) == 4
@@ -159,7 +164,9 @@ def test_the_page_leads_to_a_cluster_with_backups(reader: Reader) -> None:
     # Backups.
     secret, *rest = shells(typed, 3, 3)
     assert secret == "export BACKUP_PASSPHRASE=…"
+    before = timeline(reader)
     output = reader.type(rest)
+    assert timeline(reader) == before + 1, "other than one hand-over to have the cluster backed up"
     assert re.search(r"^backup +age +restored in", output, re.MULTILINE), "the drill's report"
 
     # Watch.

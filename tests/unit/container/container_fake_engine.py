@@ -147,6 +147,11 @@ class FakeEngine:
         key = next((key for key, thing in things.items() if name in (key, thing.get("Id"))), None)
         if key is None:
             return Response("no such thing", 404)
+        if kind == "networks" and any(
+            key in box["NetworkSettings"]["Networks"] and box["State"]["Status"] == "running"
+            for box in self.boxes.values()
+        ):
+            return Response("network has active endpoints", 403)
         if kind == "volumes" and any(mount["Name"] == key for box in self.boxes.values() for mount in box["Mounts"]):
             return Response("volume is in use", 409)
         del things[key]
@@ -160,11 +165,11 @@ class FakeEngine:
         self.boxes[identity] = self._inspection(identity, name, deepcopy(config))
         return {"Id": identity}
 
-    def create_network(self, name: str, **_: Any) -> dict[str, Any]:
+    def create_network(self, name: str, labels: dict[str, str], **_: Any) -> dict[str, Any]:
         self._or_refuse(f"POST network {name}")
         if name in self.networks:
             raise APIError("refused", response=Response(status=409), explanation="network exists")
-        self.networks[name] = {"Name": name, "Id": f"net-{name}"}
+        self.networks[name] = {"Name": name, "Id": f"net-{name}", "Labels": labels}
         return {"Id": f"net-{name}"}
 
     def create_volume(self, name: str, **_: Any) -> None:
@@ -180,8 +185,11 @@ class FakeEngine:
         return [
             {"Names": [entry["Name"]], "Id": entry["Id"], "Ports": entry["Ports"]}
             for entry in self.boxes.values()
-            if not filters or filters["volume"] in [mount["Name"] for mount in entry["Mounts"]]
+            if not filters or self._uses(entry, **filters)
         ]
+
+    def _uses(self, box: dict[str, Any], volume: str = "", network: str = "") -> bool:
+        return volume in [mount["Name"] for mount in box["Mounts"]] or network in box["NetworkSettings"]["Networks"]
 
     def logs(self, container: str, **_: Any) -> bytes:
         return b'{"level": "fatal", "message": "it died"}\n'

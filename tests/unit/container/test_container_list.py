@@ -119,6 +119,16 @@ def test_a_common_volume_is_removed_with_the_last_of_its_users() -> None:
     assert not engine.boxes and "common" not in engine.volumes
 
 
+def test_a_common_network_is_removed_once_after_all_of_them() -> None:
+    engine = FakeEngine()
+    work(engine, several({"name": "one"}, {"name": "two"}, networks=[{"name": "net"}]))
+    gone = several({"name": "one"}, {"name": "two"}, state="absent", remove_networks=["net"])
+    outcomes = work(engine, gone)
+    assert [outcome.error for outcome in outcomes] == [None, None]
+    assert actions(outcomes)[-1] == "remove network net" and actions(outcomes).count("remove network net") == 1
+    assert not engine.boxes and not engine.networks
+
+
 def test_a_volume_that_a_container_outside_of_the_list_has_stays() -> None:
     engine = FakeEngine()
     work(engine, PAIR)

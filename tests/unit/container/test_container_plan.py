@@ -351,6 +351,26 @@ def test_a_volume_with_other_users_is_refused_before_anything_is_done() -> None:
     assert engine.state() == before
 
 
+def test_absent_removes_networks_that_the_module_made_and_nobody_else_is_on() -> None:
+    engine = engine_with(OLD, params(name="other", networks=[{"name": "net2"}], state="present"))
+    engine.networks["theirs"] = {"Name": "theirs", "Id": "net-theirs", "Labels": None}
+    gone = params(image=None, state="absent", remove_networks=["net1", "net2", "theirs", "never-was"])
+    first = run(engine, gone)
+    assert first["actions"][2:] == ["remove network net1", "remove network net2: unless others are attached to it"]
+    assert (first["diff"]["before"]["networks"], first["diff"]["after"]["networks"]) == (["net1"], [])
+    assert sorted(engine.networks) == ["net2", "theirs"] and not run(engine, gone)["changed"]
+    last = {**gone, "name": "other"}
+    assert run(engine, last)["actions"] == ["remove container other", "remove network net2"]
+    assert list(engine.networks) == ["theirs"]
+
+
+def test_a_network_that_was_left_goes_with_a_container_that_is_gone_already() -> None:
+    engine = engine_with(params(networks=NET))
+    run(engine, params(image=None, state="absent"))
+    gone = params(image=None, state="absent", remove_networks=["net1"])
+    assert run(engine, gone)["actions"] == ["remove network net1"] and list(engine.networks) == ["net2"]
+
+
 def test_refusals() -> None:
     engine = engine_with(OLD)
     with pytest.raises(ImageNotFound, match="nope"):

@@ -67,6 +67,7 @@ def test_what_cannot_work_is_refused(reader: Callable[[str], Any], text: str) ->
         ({"name": "a.howdah-old"}, "name must"),
         ({"image": None, "env": {"A": "1"}}, "image is missing"),
         ({"remove_volumes": ["a"]}, "state=absent only"),
+        ({"remove_networks": ["a"]}, "state=absent only"),
         ({"env": {"A": True}}, "value of A in env is a bool"),
         ({"env": {"A": 1.10}}, "value of A in env is a float"),
         ({"env": {"A": None}}, "value of A in env is a NoneType"),
