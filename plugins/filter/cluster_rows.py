@@ -58,25 +58,30 @@ def cluster_rows(
     cluster: Mapping[str, Any], containers: Iterable[Mapping[str, Any]], now: float
 ) -> list[dict[str, Any]]:
     """A row for each member, in the order of the containers; members on other engines follow."""
+    asked = cluster.get("members") is not None
     members = {member["name"]: member for member in cluster.get("members") or ()}
     found = {container["name"]: container for container in containers}
     names = [*found, *(name for name in members if name not in found)]
-    return [_row(name, members.get(name, {}), found.get(name, {}), now) for name in names]
+    return [_row(name, members.get(name, {}), found.get(name, {}), asked, now) for name in names]
 
 
-def _row(name: str, member: Mapping[str, Any], container: Mapping[str, Any], now: float) -> dict[str, Any]:
+def _row(
+    name: str, member: Mapping[str, Any], container: Mapping[str, Any], asked: bool, now: float
+) -> dict[str, Any]:
     state = container.get("state", "missing") if container else ""
-    down = bool(member) and state not in ("", "running")
+    down = state not in ("", "running")
     problem = member.get("problem", "")
     if down:
         code = container.get("exit_code")
         problem = f"its container is {state}" + (f" (exit code {code})" if code and state == "exited" else "")
-    elif not member and not problem:
+    elif not member and asked:
         problem = "Patroni does not know it"
+    elif not problem and container.get("health") == "unhealthy":
+        problem = "its container is unhealthy"
     return {
         "member": name,
         "role": str(member.get("role", "")).replace("_", " "),
-        "state": "down" if down else member.get("state") or "",
+        "state": "down" if down and member else member.get("state") or "",
         "timeline": member.get("timeline"),
         "lag": "" if down or member.get("role") == "leader" or not member else _size(member.get("lag")),
         "pending restart": ", ".join(sorted(member.get("pending") or ()))

@@ -14,8 +14,7 @@ description:
   - Compares what is asked for with what was asked for when the container was made, and with what the engine reports.
     Both comparisons are exact, so that removed variables, labels, volumes and capabilities are seen, too.
   - Changes memory, CPUs, the restart policy and networks (but for the first one) of the running container. For
-    anything else the container is replaced - the former one is removed only when the new one serves, and comes
-    back, running, if it does not.
+    anything else the container is replaced - the former one goes when the new one serves, and comes back if not.
   - Waits for the container on the engine's events, and fails at once, with its last log lines, when it exits, is
     restarted by the engine or becomes unhealthy.
   - A container that was made by other means is taken over as it is, and replaced only where it differs.
@@ -239,9 +238,7 @@ options:
     type: list
     elements: str
   remove_networks: &remove_networks
-    description:
-      - Names of networks to remove with O(state=absent), of those that this module has made.
-      - One that other containers are attached to stays, without a failure, and goes with the last of them.
+    description: Networks to remove with O(state=absent), if this module made them, once nobody else is attached.
     type: list
     elements: str
   keep_on_failure:
@@ -336,8 +333,7 @@ EXAMPLES = r"""
     shm_size: 256m
     restart_policy: unless-stopped
     stop_timeout: 60
-    bootstrap_env:
-      POSTGRES_PASSWORD: "{{ verifier }}"
+    bootstrap_env: {POSTGRES_PASSWORD: "{{ verifier }}"}
 
 - name: Three members, side by side
   howdah.postgresql.container:
@@ -352,11 +348,7 @@ EXAMPLES = r"""
   howdah.postgresql.container: {name: pg1, state: restarted}
 
 - name: Remove it with its data, and the network if nobody else is on it
-  howdah.postgresql.container:
-    name: pg1
-    state: absent
-    remove_volumes: [pg1-data]
-    remove_networks: [members]
+  howdah.postgresql.container: {name: pg1, state: absent, remove_volumes: [pg1-data], remove_networks: [members]}
 """
 
 RETURN = r"""

@@ -37,6 +37,7 @@ def test_passwords_are_rotated_without_anybody_noticing(cluster: Cluster) -> Non
 
     foreseen = cluster.play("rotate_password", "--check", *roles, **environment)
     assert recaps(foreseen)["changed"] == 1
+    assert "Would set password of role postgres: another password is stored; set password of role my app: " in foreseen
     assert refused(cluster.port, new), "check mode has set the password"
 
     with clients(cluster, new) as seen:

@@ -134,7 +134,8 @@ def shells(found: Sequence[list[str]], index: int, count: int) -> list[str]:
 
 def timeline(reader: Reader) -> int:
     """That of the leader: one more with each promotion."""
-    return int(reader.run(reader.wait_whole(), ["psql", "-Atc", "SELECT pg_walfile_name(pg_current_wal_lsn())"])[:8], 16)
+    segment = reader.run(reader.wait_whole(), ["psql", "-Atc", "SELECT pg_walfile_name(pg_current_wal_lsn())"])
+    return int(segment[:8], 16)
 
 
 def test_the_page_leads_to_a_cluster_with_backups(reader: Reader) -> None:

@@ -34,6 +34,7 @@ class Site:
         self.client = client
         self.password = "canary-" + secrets.token_urlsafe(12)
         self._folder = folder
+        self.authority = folder / "howdah" / NAME / "authority"
         self._ports = dict(zip(NODES, free_ports(len(NODES))))
         inventory = {
             "all": {

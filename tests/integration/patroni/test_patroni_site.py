@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_runs import until
+from guides import blocks, commands
 from patroni_site import NAME, NODES, Site
 
 README = Path(__file__).parents[3] / "roles/patroni/README.md"
@@ -157,6 +159,7 @@ def test_status_as_a_table_as_data_and_by_a_query(site: Site) -> None:
     data = json.loads(told[told.index("{\n") : told.rindex("\n}") + 2])
     assert (data["leader"], data["problem"], len(data["nodes"])) == (leader, "", 3)
     assert f'"{leader}"' in site.play("status", "-e", "query=members[?role=='leader'].name | [0]")
+    site.play("status", *given(fail_on_problem=True))
 
 
 def test_metrics_are_those_that_are_described(site: Site) -> None:
@@ -169,6 +172,20 @@ def test_metrics_are_those_that_are_described(site: Site) -> None:
         assert seen - described == set()
 
 
+def test_a_scraper_gets_in_with_the_certificate_that_is_described(site: Site, tmp_path: Path) -> None:
+    where, *rest = [line for block in blocks(README.read_text(encoding="utf-8"), "console") for line in commands(block)]
+    export, _equals, path = where.partition("=")
+    address = site.inspect(NODES[0])["NetworkSettings"]["Networks"][NAME]["IPAddress"]
+    # The certificate names the node, not the address that the engine has given it.
+    script = "\n".join(["set -eu", f"{export}={site.authority}", *rest]).replace("https://10.0.0.11", f"https://{NODES[0]}")
+    script = script.replace("curl ", f"curl --no-progress-meter --resolve {NODES[0]}:8008:{address} ")
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0 and "patroni_primary{" in done.stdout, done.stderr
+    assert path.endswith("/howdah/main/authority")
+
+
 def test_destroy_keeps_the_data_unless_the_name_is_typed(site: Site) -> None:
     site.ask(site.leader(), "CREATE TABLE kept AS SELECT 2 AS two")
     data = {f"{node}-data" for node in NODES}
@@ -178,6 +195,8 @@ def test_destroy_keeps_the_data_unless_the_name_is_typed(site: Site) -> None:
     told = site.play("destroy")
     assert told.count("stay in the volumes") == 1, told
     assert not [node for node in NODES if site.exists(node)]
+    told = site.play("status", *given(fail_on_problem=True), expect=2)
+    assert f"{NODES[1]}: its container is missing" in told, told
     assert data <= site.volumes()
     site.play("deploy")
     assert site.ask(site.leader(), "SELECT two FROM kept") == 2

@@ -73,6 +73,7 @@ def test_from_nothing_to_nothing(artifact_site: Site, docker_client: docker.APIC
     query = site.run("status", "-e", "jmespath=nodes[].role", **names)
     assert '"primary"' in query.stdout
     assert "reserved name" not in query.stdout
+    assert site.run("status", "-e", "fail_on_problem=true", **names).returncode == 0
 
     other = site.run("site", "--diff", "-vvv", password=HOSTILE, **names)
     assert recap(other.stdout)["changed"] == 1
@@ -94,6 +95,9 @@ def test_from_nothing_to_nothing(artifact_site: Site, docker_client: docker.APIC
     assert f"-e destroy_data={NODE}" in kept.stdout
     assert not docker_client.containers(all=True, filters={"name": f"^/{NODE}$"})
     assert docker_client.volumes(filters={"name": VOLUME})["Volumes"]
+    assert site.run("status", **names).returncode == 0
+    problem = site.run("status", "-e", "fail_on_problem=true", **names)
+    assert problem.returncode == 2 and f"{NODE}: its container is missing" in problem.stdout
 
     removed = site.run("destroy", "-e", f"destroy_data={NODE}", **names)
     assert recap(removed.stdout)["changed"] == 1

@@ -27,6 +27,7 @@ def test_the_password_of_a_single_server_is_rotated(site: Site) -> None:
     old, new = site.password, "canary-" + secrets.token_urlsafe(12)
     foreseen = site.run("rotate_password", "--check", password=new)
     assert recap(foreseen.stdout)["changed"] == 1 and not lets_in(site, new)
+    assert "Would set password of role postgres: another password is stored." in foreseen.stdout
     rotated = site.run("rotate_password", password=new)
     assert rotated.returncode == 0, rotated.stdout
     assert recap(rotated.stdout)["changed"] == 1

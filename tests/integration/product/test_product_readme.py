@@ -106,7 +106,7 @@ def reader(tmp_path: Path, docker_client: docker.APIClient) -> Iterator[Reader]:
 def test_the_commands_of_the_readme(reader: Reader, docker_client: docker.APIClient, test_image: str) -> None:
     single = blocks(README, "yaml")[0].text
     (port,) = re.findall(r"server_port: (\d+)", single)
-    reader.write(single, pg1=NODE, **{port: str(reader.port)})
+    reader.write(single, db1=NODE, **{port: str(reader.port)})
     typed = of_console()
     assert len(typed) == 4, "more commands than this test knows the order of"
     output = reader.type(typed)

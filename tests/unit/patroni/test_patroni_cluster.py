@@ -159,12 +159,24 @@ def test_rows_of_the_table() -> None:
     containers = [
         {"name": "pg1", "state": "running", "health": "healthy", "image_created": "2026-01-01T00:00:00.123456789Z"},
         {"name": "pg3", "exists": False},
+        {"name": "pg4", "state": "running", "health": "healthy"},
     ]
     rows = cluster_rows(told, containers, 1767225600 + 3 * 86400)
-    assert [row["member"] for row in rows] == ["pg1", "pg3", "pg2"]
+    assert [row["member"] for row in rows] == ["pg1", "pg3", "pg4", "pg2"]
     assert rows[0] | {"image age": "3 d", "version": "15.20", "container": "running healthy", "lag": ""} == rows[0]
-    assert rows[1]["problem"] == "Patroni does not know it" and rows[1]["container"] == "missing"
-    assert rows[2] | {"lag": "20 MB", "pending restart": "yes", "role": "quorum standby"} == rows[2]
+    assert rows[1]["problem"] == "its container is missing" and rows[1]["container"] == "missing"
+    assert rows[2]["problem"] == "Patroni does not know it"
+    assert rows[3] | {"lag": "20 MB", "pending restart": "yes", "role": "quorum standby"} == rows[3]
+
+
+def test_who_could_not_ask_patroni_tells_nothing_of_what_it_knows() -> None:
+    containers = [
+        {"name": "pg1", "state": "running", "health": "starting"},
+        {"name": "pg2", "state": "running", "health": "unhealthy"},
+        {"name": "pg3", "exists": False},
+    ]
+    problems = [row["problem"] for row in cluster_rows({"msg": "no answer"}, containers, 0)]
+    assert problems == ["", "its container is unhealthy", "its container is missing"]
 
 
 def test_what_patroni_remembers_of_a_dead_member_does_not_pass_for_its_state() -> None:

@@ -37,7 +37,7 @@ PAGES = [
     if re.fullmatch(r"README\.md|CONTRIBUTING\.md|docs/[^/]+\.md|roles/[^/]+/README\.md|tests/README\.md", name)
 ]
 PROGRAMS = {
-    *("ansible-doc", "antsibull-changelog", "docker", "export", "gunzip", "gzip", "python3.11"),
+    *("ansible-doc", "antsibull-changelog", "curl", "docker", "export", "gunzip", "gzip", "openssl", "python3.11"),
     *("pg_dump", "pg_dumpall", "pg_restore", "psql"),
 }
 
