@@ -83,7 +83,7 @@ def remove_volume(client: APIClient, name: str, deadline: Deadline) -> None:
 
 
 def remove_network(client: APIClient, name: str, deadline: Deadline) -> None:
-    """Remove a network, unless somebody is attached to it now: of those who leave at the same time, the last does it."""
+    """Remove a network, unless somebody is on it now: of those who leave at the same time, the last does it."""
     if not observe.users(client, "network", name, deadline):
         _delete(client, f"/networks/{name}", f"removing network {name}", deadline)
 
