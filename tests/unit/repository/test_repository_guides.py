@@ -266,3 +266,12 @@ def test_a_page_names_all_packages_that_the_collection_runs_with(page: str) -> N
     (named,) = re.findall(r"`pip install ([^`]+)`", (ROOT / page).read_text(encoding="utf-8"))
     pinned = re.findall(r"^([\w.-]+)==", (ROOT / "bin/requirements/run.txt").read_text(encoding="utf-8"), re.MULTILINE)
     assert set().union(*map(needed, named.split())) == {canonicalize_name(name) for name in pinned}
+
+
+def test_what_the_readme_says_is_not_there_is_not() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert "Both are in a checkout of the project." in readme and "bin" in load("galaxy.yml")["build_ignore"]
+    (cluster,) = (yaml.safe_load(block.text)["all"] for block in blocks(readme, "yaml") if "backup:" in block.text)
+    repositories = load("roles/backup/defaults/main.yml")["backup_repositories"]
+    assert "Its backups are not encrypted" in readme
+    assert "backup_repositories" not in str(cluster) and not [one for one in repositories if "cipher-type" in one]
