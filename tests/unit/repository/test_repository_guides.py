@@ -270,7 +270,7 @@ def test_a_page_names_all_packages_that_the_collection_runs_with(page: str) -> N
 
 def test_what_the_readme_says_is_not_there_is_not() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert "Both are in a checkout of the project." in readme and "bin" in load("galaxy.yml")["build_ignore"]
+    assert "Both commands are in a checkout of the project." in readme and "bin" in load("galaxy.yml")["build_ignore"]
     (cluster,) = (yaml.safe_load(block.text)["all"] for block in blocks(readme, "yaml") if "backup:" in block.text)
     repositories = load("roles/backup/defaults/main.yml")["backup_repositories"]
     assert "Its backups are not encrypted" in readme
