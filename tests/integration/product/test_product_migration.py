@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 from typing import Any, Iterator
 
@@ -14,7 +15,7 @@ import psycopg2
 import pytest
 import yaml
 from conftest import NODE, Site, recap
-from guides import blocks
+from guides import blocks, commands
 
 PAGE = Path(__file__).parents[3] / "docs/migration.md"
 NETWORK = "howdah-product-shop"
@@ -23,6 +24,7 @@ OLD = "canary-of-before"
 OFFICIAL = """
 set -e
 D=/var/lib/postgresql/data
+export LC_ALL=en_US.utf8
 initdb -D $D -U app --pwfile=<(echo canary-of-before) -A scram-sha-256 --auth-local=trust --no-sync >/dev/null
 echo 'host all all all scram-sha-256' >> $D/pg_hba.conf
 pg_ctl -D $D -o '-c listen_addresses= -c unix_socket_directories=/tmp' -w start >/dev/null
@@ -65,6 +67,19 @@ def node() -> dict[str, Any]:
     return dict(found)
 
 
+def looked_at() -> list[str]:
+    """What the page has typed in the container."""
+    lines = [line for block in blocks(PAGE.read_text(encoding="utf-8"), "console") for line in commands(block)]
+    return [line for line in lines if line.startswith("docker exec db ")]
+
+
+def typed(command: str) -> str:
+    """What a command of a page prints."""
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def test_a_compose_service_becomes_a_node(site: Site, project: str, docker_client: docker.APIClient) -> None:
     declared = node()
     networks = [{**network, "name": NETWORK} for network in declared["server_networks"]]
@@ -78,6 +93,9 @@ def test_a_compose_service_becomes_a_node(site: Site, project: str, docker_clien
     connection.close()
     with pytest.raises(psycopg2.OperationalError, match="password authentication failed"):
         psycopg2.connect(**login, password=OLD)
+    asked, rebuilt = (re.sub(r"^docker exec db ", f"docker exec {NODE} ", line) for line in looked_at())
+    assert re.search(r"\d\.\d+ +\| +\d\.\d+", typed(asked)), "the versions of the collation"
+    assert "REINDEX" in typed(rebuilt)
     attached = docker_client.inspect_container(NODE)["NetworkSettings"]["Networks"][NETWORK]
     assert "db" in attached["Aliases"]
     again = site.run("site", **{**declared, **here})

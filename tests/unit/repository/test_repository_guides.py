@@ -38,7 +38,7 @@ PAGES = [
 ]
 PROGRAMS = {
     *("ansible-doc", "antsibull-changelog", "curl", "docker", "export", "gunzip", "gzip", "openssl", "python3.11"),
-    *("pg_dump", "pg_dumpall", "pg_restore", "psql"),
+    *("tar", "pg_dump", "pg_dumpall", "pg_restore", "psql"),
 }
 
 
