@@ -64,5 +64,5 @@ def test_roles_and_databases_are_copied(servers: None) -> None:
         run(["bash", "-o", "pipefail", "-c", ours])
     ask = ["docker", "exec", NEW, "psql", "-At", "-d", "shop", "-c"]
     assert run([*ask, "SELECT count(*), max(n) FROM orders"]) == "1000|1000"
-    owner = "SELECT tableowner, rolconnlimit FROM pg_tables, pg_roles WHERE rolname = tableowner AND tablename = 'orders'"
+    owner = "SELECT rolname, rolconnlimit FROM pg_tables, pg_roles WHERE rolname = tableowner AND tablename = 'orders'"
     assert run([*ask, owner]) == "app|7"
