@@ -98,7 +98,7 @@ def reader(docker_client: docker.APIClient, test_image: str, tmp_path: Path) -> 
 
 def test_the_page_leads_to_a_cluster_and_away_from_it(reader: Reader) -> None:
     single, cluster = (block.text for block in blocks(PAGE, "yaml"))
-    _collection, deploy, login, away = (commands(block) for block in blocks(PAGE, "console"))
+    _packages, _collection, deploy, login, away = (commands(block) for block in blocks(PAGE, "console"))
     assert [len(deploy), len(login), len(away)] == [3, 1, 2], "more commands than this test knows the order of"
     destroy, destroy_data = away
 

@@ -37,8 +37,8 @@ PAGES = [
     if re.fullmatch(r"README\.md|CONTRIBUTING\.md|docs/[^/]+\.md|roles/[^/]+/README\.md|tests/README\.md", name)
 ]
 PROGRAMS = {
-    *("ansible-doc", "antsibull-changelog", "curl", "docker", "export", "gunzip", "gzip", "openssl", "python3.11"),
-    *("tar", "pg_dump", "pg_dumpall", "pg_restore", "psql"),
+    *("ansible-doc", "antsibull-changelog", "curl", "docker", "export", "gunzip", "gzip", "openssl", "pip"),
+    *("python3", "python3.11", "source", "tar", "pg_dump", "pg_dumpall", "pg_restore", "psql"),
 }
 
 
@@ -263,7 +263,7 @@ def needed(package: str) -> set[str]:
 
 @pytest.mark.parametrize("page", ["README.md", "docs/install.md"])
 def test_a_page_names_all_packages_that_the_collection_runs_with(page: str) -> None:
-    (named,) = re.findall(r"`pip install ([^`]+)`", (ROOT / page).read_text(encoding="utf-8"))
+    (named,) = re.findall(r"(?:`|^\$ )pip install ([\w -]+)", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE)
     pinned = re.findall(r"^([\w.-]+)==", (ROOT / "bin/requirements/run.txt").read_text(encoding="utf-8"), re.MULTILINE)
     assert set().union(*map(needed, named.split())) == {canonicalize_name(name) for name in pinned}
 
