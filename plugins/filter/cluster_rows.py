@@ -78,6 +78,8 @@ def _row(
         problem = "Patroni does not know it"
     elif not problem and container.get("health") == "unhealthy":
         problem = "its container is unhealthy"
+    elif not asked:
+        problem = "Patroni could not be asked"
     return {
         "member": name,
         "role": str(member.get("role", "")).replace("_", " "),

@@ -74,6 +74,12 @@ def ask(rest: Rest, method: str, path: str, body: str | None, left: Callable[[],
             " Is the container running, and is its certificate of the same authority?",
             address=where,
         ) from error
+    if not answer:
+        raise RestUnreachable(
+            f"Patroni's REST interface at {where} broke off without an answer, as it does when etcd does not answer it:"
+            " see that more than half of etcd's members run.",
+            address=where,
+        )
     head, _blank, content = answer.partition(b"\r\n\r\n")
     words = head.split(b"\r\n", 1)[0].split(b" ")
     if len(words) < 2 or not words[0].startswith(b"HTTP/") or not words[1].isdigit():

@@ -87,8 +87,10 @@ def test_etcd_is_away(site: Site) -> None:
     site.client.stop(ETCD, timeout=10)
     try:
         failed = verdict(site, "dcs_unreachable")
+        told = site.play("status")
     finally:
         site.client.start(ETCD)
+    assert "as it does when etcd does not answer it" in told and told.count("Patroni could not be asked") == len(NODES)
     assert said(failed, "(?i)etcd|dcs")
 
 

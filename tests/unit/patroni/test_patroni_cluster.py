@@ -176,7 +176,7 @@ def test_who_could_not_ask_patroni_tells_nothing_of_what_it_knows() -> None:
         {"name": "pg3", "exists": False},
     ]
     problems = [row["problem"] for row in cluster_rows({"msg": "no answer"}, containers, 0)]
-    assert problems == ["", "its container is unhealthy", "its container is missing"]
+    assert problems == ["Patroni could not be asked", "its container is unhealthy", "its container is missing"]
 
 
 def test_what_patroni_remembers_of_a_dead_member_does_not_pass_for_its_state() -> None:
