@@ -14,6 +14,7 @@ import docker
 import psycopg2
 import pytest
 import yaml
+from ansible_runs import until
 from conftest import NODE, Site, recap
 from guides import blocks, commands
 
@@ -80,10 +81,19 @@ def typed(command: str) -> str:
     return done.stdout
 
 
-def test_a_compose_service_becomes_a_node(site: Site, project: str, docker_client: docker.APIClient) -> None:
+def test_a_compose_service_becomes_a_node(
+    site: Site, project: str, docker_client: docker.APIClient, test_image: str
+) -> None:
     declared = node()
     networks = [{**network, "name": NETWORK} for network in declared["server_networks"]]
     here = {"server_volume": project, "server_networks": networks, "server_port": site.port}
+    # As somebody else runs it: under the node's name, with another superuser than is usual.
+    config = docker_client.create_host_config(binds=[f"{project}:/var/lib/postgresql/data"])
+    former = docker_client.create_container(test_image, name=NODE, environment={"POSTGRES_USER": "app"}, host_config=config)
+    docker_client.start(former)
+    until(lambda: docker_client.inspect_container(former)["State"]["Health"]["Status"] == "healthy", "it serves")
+    foreseen = site.run("site", "--check", "--diff", **{**declared, **here})
+    assert foreseen.returncode == 0 and recap(foreseen.stdout)["changed"] == 1, foreseen.stdout
     done = site.run("site", **{**declared, **here})
     assert done.returncode == 0, done.stdout
     login = {"host": "127.0.0.1", "port": site.port, "user": "app", "dbname": "shop", "connect_timeout": 10}
