@@ -89,7 +89,8 @@ def test_a_compose_service_becomes_a_node(
     here = {"server_volume": project, "server_networks": networks, "server_port": site.port}
     # As somebody else runs it: under the node's name, with another superuser than is usual.
     config = docker_client.create_host_config(binds=[f"{project}:/var/lib/postgresql/data"])
-    former = docker_client.create_container(test_image, name=NODE, environment={"POSTGRES_USER": "app"}, host_config=config)
+    environment = {"POSTGRES_USER": "app"}
+    former = docker_client.create_container(test_image, name=NODE, environment=environment, host_config=config)
     docker_client.start(former)
     until(lambda: docker_client.inspect_container(former)["State"]["Health"]["Status"] == "healthy", "it serves")
     foreseen = site.run("site", "--check", "--diff", **{**declared, **here})
