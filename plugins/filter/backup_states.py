@@ -97,7 +97,8 @@ def _problems(
 ) -> list[str]:
     problems = []
     if "backups" not in found:
-        problems.append(str(found.get("msg") or "the repository was not asked"))
+        # Of pgBackRest's own messages, which have many lines, the first one says what it is.
+        problems.append(str(found.get("msg") or "the repository was not asked").splitlines()[0])
     elif not found["backups"]:
         problems.append("there is no backup")
     if schedule.get("problem"):

@@ -78,6 +78,8 @@ def _row(
         problem = "Patroni does not know it"
     elif not problem and container.get("health") == "unhealthy":
         problem = "its container is unhealthy"
+    elif not problem and ("failed" in str(member.get("state")) or member.get("state") == "crashed"):
+        problem = f"its server: {member['state']}"
     elif not asked:
         problem = "Patroni could not be asked"
     return {

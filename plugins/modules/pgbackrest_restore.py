@@ -240,7 +240,7 @@ checksum_blocks:
   returned: with O(step=drill)
   type: int
 assertions:
-  description: The answers, each with C(name), C(ok) and C(answer).
+  description: The answers, each with C(name), C(ok), C(answer) and C(expected).
   returned: with O(step=drill)
   type: list
   elements: dict

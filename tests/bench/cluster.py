@@ -99,7 +99,6 @@ class Site:
     def remove(self) -> None:
         """Leave nothing in the engine."""
         self.play("destroy", "-e", f"destroy_data={self.name}")
-        subprocess.run(["docker", "network", "rm", self.name], stdout=subprocess.DEVNULL, check=True)
 
 
 def second_run(site: Site, rounds: int) -> Run:

@@ -24,6 +24,8 @@ NO_PATH = 1
 NO_BACKUP = 2
 NO_DATA = 3
 MIXED = 4
+# Errors of pgBackRest's that a wrong passphrase leads to.
+_UNREADABLE = ("CryptoError", "FormatError")
 MISMATCH = 5
 # Types by what they hold: a backup that holds more serves for one that holds less.
 RANK = {"full": 0, "diff": 1, "incr": 2}
@@ -217,8 +219,12 @@ def usable(stanza: Stanza) -> None:
     bad = [one for one in stanza.repositories if one["status"] not in (OK, NO_PATH, NO_BACKUP, NO_DATA)]
     if bad or stanza.status == 99:
         which = bad[0] if bad else {"number": "?", "message": stanza.message}
+        # What it could not decrypt is in its message.
+        said = "".join(one if one.isprintable() else " " for one in which["message"]).strip()
+        if any(word in said for word in _UNREADABLE):
+            said += ". Most likely its passphrase (cipher-pass) or its cipher-type is not what it was made with."
         raise RepositoryUnusable(
-            f"Repository {which['number']} of stanza {stanza.name} cannot be used: {which['message']}",
+            f"Repository {which['number']} of stanza {stanza.name} cannot be used: {said}",
             status=stanza.status, repositories=[dict(one) for one in stanza.repositories],
         )
 

@@ -35,6 +35,7 @@ class Reader(Site):
         for there, instead in {
             "{pg1: {}, pg2: {}, pg3: {}}": f"{{pg1: {{server_port: {self.ports[self.nodes[0]]}}}}}",
             "    etcd: {hosts: {etcd1: {}}}\n": "",
+            "    proxy: {hosts: {proxy1: {proxy_port: 5441, proxy_read_port: 5442}}}\n": "",
             "cluster_name: main": f"cluster_name: {self.prefix}",
             "pg1": self.nodes[0],
             "backup1": self.repository,

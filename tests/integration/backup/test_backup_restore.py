@@ -148,7 +148,7 @@ def test_a_drill_leaves_nothing_and_notices_what_is_wrong(site: Site, docker_cli
     assert told["archived"]["waiting_bytes"] >= 0
     wrong = {"name": "more marks", "sql": "SELECT count(*) > 1000 FROM marks"}
     failed = site.run("restore_drill", code=2, drill_assertions=[wrong])
-    assert "more marks: the answer was 'f'" in " ".join(failed.split())
+    assert "more marks: the answer was 'f', not 't'" in " ".join(failed.split())
     assert volumes(docker_client) == before
     assert docker_client.containers(all=True, filters={"name": "drill"}) == []
 
@@ -215,6 +215,15 @@ def test_five_moments_between_transactions_are_met_exactly(site: Site) -> None:
         site.run("restore_drill", *wish, drill_assertions=[question], drill_amcheck=False, drill_checksums=False)
 
 
+def test_a_used_repository_is_not_declared_without_encryption(site: Site, docker_client: docker.APIClient) -> None:
+    before = docker_client.inspect_container(REPOSITORY)["Id"]
+    for arguments in ((), ("--check",)):
+        told = site.run("deploy", *arguments, code=2, backup_repositories=[{"path": "/var/lib/pgbackrest/one"}])
+        assert "these are of another cipher-type than is declared now: 1: aes-256-cbc." in " ".join(told.split())
+    assert docker_client.inspect_container(REPOSITORY)["Id"] == before
+    assert changes(site.run("deploy", "--check")) == []
+
+
 def test_backups_do_not_end_because_their_group_was_left_out(site: Site, docker_client: docker.APIClient) -> None:
     before = docker_client.inspect_container(NODE)["Id"]
     site.backed_up = False
@@ -245,5 +254,6 @@ def test_destroy_removes_what_was_typed_and_nothing_else(site: Site, docker_clie
     assert docker_client.containers(all=True, filters={"name": "^/howdah-backup-"}) == []
     told = " ".join(site.run("destroy", "-e", "destroy_backups=another", code=2).split())
     assert volumes(docker_client) == repository and "Nothing was removed." in told
-    site.run("destroy", "-e", f"destroy_backups={CLUSTER}")
+    told = " ".join(site.run("destroy", "-e", f"destroy_backups={CLUSTER}").split())
+    assert f"Done: remove volume {REPOSITORY}-repository; remove volume {REPOSITORY}-etc." in told
     assert volumes(docker_client) == set()

@@ -271,7 +271,11 @@ def test_a_page_names_all_packages_that_the_collection_runs_with(page: str) -> N
 def test_what_the_readme_says_is_not_there_is_not() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert "Both commands are in a checkout of the project." in readme and "bin" in load("galaxy.yml")["build_ignore"]
-    (cluster,) = (yaml.safe_load(block.text)["all"] for block in blocks(readme, "yaml") if "backup:" in block.text)
-    repositories = load("roles/backup/defaults/main.yml")["backup_repositories"]
-    assert "Its backups are not encrypted" in readme
-    assert "backup_repositories" not in str(cluster) and not [one for one in repositories if "cipher-type" in one]
+
+
+def test_a_reader_may_go_from_the_readmes_repository_to_that_of_the_guide() -> None:
+    # What has been used cannot be encrypted otherwise later.
+    pages = ((ROOT / page).read_text(encoding="utf-8") for page in ("README.md", "docs/backup.md"))
+    texts = [next(block.text for block in blocks(page, "yaml") if "backup1" in block.text) for page in pages]
+    lines = [re.findall(r"^ *(backup_(?:repositories|secrets): .*)$", text, re.MULTILINE) for text in texts]
+    assert lines[0] == lines[1] and len(lines[0]) == 2

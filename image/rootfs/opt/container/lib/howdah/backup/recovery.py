@@ -194,7 +194,7 @@ class Recovery:
         if "before configured recovery target was reached" in text:
             text += (
                 ": the target is not in the archive after this backup. It may be later than what was archived, or lie"
-                " before the backup (then choose an older one: set)"
+                " before the backup (then choose an older one: set; restore_set or drill_set of the playbooks)"
             )
         return text + "."
 
@@ -238,13 +238,13 @@ class Recovery:
                 answer = self._sql(private, assertion.get("database") or "postgres", assertion["sql"])
             except RestoreFailed as error:
                 answer = error.message
-            results.append({"name": name, "ok": answer == str(assertion.get("expected", "t")), "answer": answer[:200]})
+            expected = str(assertion.get("expected", "t"))
+            results.append({"name": name, "ok": answer == expected, "answer": answer[:200], "expected": expected})
         self._found["assertions"] = results
         failed = [result for result in results if not result["ok"]]
         if failed:
-            raise DrillFailed(
-                "; ".join(f"{one['name']}: the answer was {one['answer']!r}" for one in failed), assertions=results
-            )
+            told = (f"{one['name']}: the answer was {one['answer']!r}, not {one['expected']!r}" for one in failed)
+            raise DrillFailed("; ".join(told), assertions=results)
 
     def _checksums(self) -> None:
         if self._found.get("checksums") != "on":
