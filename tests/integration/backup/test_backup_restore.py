@@ -142,7 +142,7 @@ def test_a_drill_leaves_nothing_and_notices_what_is_wrong(site: Site, docker_cli
     question = {"name": "marks", "sql": "SELECT count(*) = 101 FROM marks"}
     output = site.run("restore_drill", "-e", "output=json", drill_assertions=[question])
     told = report(output)
-    assert told["restored"]["assertions"] == [{"name": "marks", "ok": True, "answer": "t"}]
+    assert told["restored"]["assertions"] == [{"name": "marks", "ok": True, "answer": "t", "expected": "t"}]
     assert told["restored"]["checksum_blocks"] > 100
     assert told["restored"]["amcheck_seconds"] > 0
     assert told["archived"]["waiting_bytes"] >= 0
