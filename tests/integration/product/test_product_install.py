@@ -47,8 +47,8 @@ class Reader:
         return re.sub(r"\b(cluster_name: |destroy_data=)main\b", rf"\1{PREFIX}", text)
 
     def write(self, inventory: str) -> None:
-        """Keep an inventory of the page's."""
-        (self.folder / "inventory.yml").write_text(self.ours(inventory), encoding="utf-8")
+        """Keep an inventory of the page's in the file that its first line names."""
+        (self.folder / inventory.split(maxsplit=2)[1]).write_text(self.ours(inventory), encoding="utf-8")
 
     def type(self, *typed: str) -> str:
         """All commands in one shell, which stops at the first that fails; what they print."""
@@ -99,8 +99,9 @@ def reader(docker_client: docker.APIClient, test_image: str, tmp_path: Path) -> 
 def test_the_page_leads_to_a_cluster_and_away_from_it(reader: Reader) -> None:
     single, cluster = (block.text for block in blocks(PAGE, "yaml"))
     _packages, _collection, deploy, login, away = (commands(block) for block in blocks(PAGE, "console"))
-    assert [len(deploy), len(login), len(away)] == [3, 1, 2], "more commands than this test knows the order of"
-    destroy, destroy_data = away
+    assert [len(deploy), len(login), len(away)] == [3, 1, 3], "more commands than this test knows the order of"
+    destroy, destroy_data, destroy_server = away
+    site, status = (command.replace("-i server.yml", "-i inventory.yml") for command in deploy[1:])
 
     reader.write(single)
     reader.type(*deploy)
@@ -108,7 +109,7 @@ def test_the_page_leads_to_a_cluster_and_away_from_it(reader: Reader) -> None:
     assert not re.findall(r"changed=[1-9]", reader.type(deploy[1], f"{deploy[1]} --check --diff"))
 
     reader.write(cluster)
-    table = reader.type(*deploy[1:])
+    table = reader.type(site, status)
     assert re.search(rf"^{PREFIX}-pg\d +leader +running ", table, re.MULTILINE), table
     assert "f" in reader.type(f"{login[0]} -Atc 'SELECT pg_is_in_recovery()'").split()
     assert reader.leads("5440"), "the server of before stays"
@@ -116,8 +117,8 @@ def test_the_page_leads_to_a_cluster_and_away_from_it(reader: Reader) -> None:
     reader.type("docker kill pg1")
     until(lambda: reader.leads("5441"), "another one leads, at the latest 20 s later", 30)
     reader.type("docker start pg1")
-    until(lambda: "streaming" in member(reader.type(deploy[2]), "pg1"), "it comes back", 60)
-    assert not re.findall(r"changed=[1-9]", reader.type(deploy[1]))
+    until(lambda: "streaming" in member(reader.type(status), "pg1"), "it comes back", 60)
+    assert not re.findall(r"changed=[1-9]", reader.type(site))
 
     before = reader.volumes()
     reader.type(destroy)
@@ -125,8 +126,7 @@ def test_the_page_leads_to_a_cluster_and_away_from_it(reader: Reader) -> None:
     assert reader.left() == [f"/{PREFIX}-db1"]
     reader.type(destroy_data)
     assert reader.volumes() == {f"{PREFIX}-db1-data"}
-    reader.write(single)
-    reader.type(destroy_data.replace("=main", "=db1"))
+    reader.type(destroy_server)
     assert reader.volumes() == set() and reader.left() == []
 
 
