@@ -222,6 +222,12 @@ def test_a_used_repository_is_not_declared_without_encryption(site: Site, docker
         assert "these are of another cipher-type than is declared now: 1: aes-256-cbc." in " ".join(told.split())
     assert docker_client.inspect_container(REPOSITORY)["Id"] == before
     assert changes(site.run("deploy", "--check")) == []
+    # Where there is no container, nobody can be asked; what then is configured wrongly can be mended.
+    docker_client.remove_container(REPOSITORY, force=True)
+    told = site.run("deploy", code=2, backup_repositories=[{"path": "/var/lib/pgbackrest/one"}])
+    assert "is not what it was made with" in " ".join(told.split())
+    site.run("deploy")
+    assert changes(site.run("deploy", "--check")) == []
 
 
 def test_backups_do_not_end_because_their_group_was_left_out(site: Site, docker_client: docker.APIClient) -> None:
