@@ -169,6 +169,7 @@ def test_servers_are_restarted_one_after_another(cluster: Cluster) -> None:
     assert "No server waits for a restart" in cluster.play("restart")
     foreseen = cluster.play("restart", "--check", "-e", "members=all")
     assert all(f"restart {node}" in foreseen for node in NODES)
+    assert "; the leader hands over before its own" in foreseen
     assert {node: started(cluster, node) for node in NODES} == before
     with clients(cluster) as seen:
         cluster.play("restart", "-e", "members=all")
