@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Callable
 
 from .._core.deadline import Deadline
-from .._core.errors import ContainerFailed, EngineError, HowdahError, ImageNotFound, NameConflict, PortTaken
-from . import bodies, container_facts, fields, health, observe, reconcile, values
+from .._core.errors import ContainerFailed, EngineError, HowdahError, ImageNotFound, NameConflict
+from . import bodies, container_facts, fields, health, observe, ports, reconcile
 from .client import request
 from .observe import Container
 from .reconcile import ContainerPlan, on_trial
@@ -211,6 +211,8 @@ class _Run:
         restored = any(action.verb == reconcile.RESTORE for action in self.decided.plan.actions)
         policy = spec.restart_policy if restored else old.fields["restart_policy"]
         was_running = old.running or (restored and self.decided.runs)
+        if was_running:  # and would be stopped in vain
+            self.refuse_taken_ports(spec)
 
         self.undoing(lambda deadline: self.update(old.id, {"restart_policy": policy}, deadline))
         self.update(old.id, {"restart_policy": on_trial(policy)}, self.deadline)
@@ -227,6 +229,11 @@ class _Run:
         self.replaced = old.id
         if self.decided.runs:
             self.start(self.id, self.deadline)
+
+    def refuse_taken_ports(self, spec: ContainerSpec) -> None:
+        error = ports.taken_by_containers(self.client, self.wish, spec.ports, self.deadline) if spec.ports else None
+        if error is not None:
+            raise error
 
     def restart(self, name: str) -> None:
         self.stop(self.id, self.deadline)
@@ -293,7 +300,9 @@ class _Run:
         except EngineError as error:
             taken = _PORT_TAKEN.search(error.message)
             if taken:
-                raise self.port_taken(taken["ip"], int(taken["port"])) from error
+                listed = ports.running(self.client, Deadline(GRACE))
+                number = int(taken["port"])
+                raise ports.taken(self.wish.name, number, ports.holder(listed, taken["ip"], number)) from error
             why = error.message.partition(": ")[2] or error.message  # without who refused what: that is told here
             raise ContainerFailed(f"Container {self.wish.name} cannot be started: {why}", logs=[]) from error
 
@@ -329,24 +338,3 @@ class _Run:
     def remove(self, container: str, deadline: Deadline, volumes: bool = False) -> None:
         path = f"/containers/{container}?force=1" + ("&v=1" if volumes else "")
         _delete(self.client, path, f"removing container {self.wish.name}", deadline)
-
-    def port_taken(self, ip: str, port: int) -> PortTaken:
-        """Who has the port."""
-        with request(self.client, Deadline(GRACE), "looking for the holder of a port"):
-            running = self.client.containers()
-        for container in running:
-            for published in container.get("Ports") or ():
-                if published.get("PublicPort") == port and values.meet(published.get("IP") or "", ip):
-                    holder = container["Names"][0].lstrip("/")
-                    return PortTaken(
-                        f"Port {port} for container {self.wish.name} is taken by container {holder}: stop that one, or"
-                        " choose another port.",
-                        port=port,
-                        holder=holder,
-                    )
-        return PortTaken(
-            f"Port {port} for container {self.wish.name} is taken by a process on the engine's host, not by a container"
-            " (`ss -ltnp` there shows it): stop that one, or choose another port.",
-            port=port,
-            holder=None,
-        )

@@ -101,7 +101,9 @@ def work(
     """
     outcomes = [Outcome(wish) for wish in wishes]
     doors = _Doors(lambda: look(params, deadline), lambda: connect(params, deadline))
-    workers = [_Worker(doors, outcome, deadline) for outcome in outcomes]
+    # In check mode nobody finds out by trying whether ports are free. A remote engine's cannot be tried from here.
+    forecast = params["docker_host"].startswith("unix:") if check_mode else None
+    workers = [_Worker(doors, outcome, deadline, forecast) for outcome in outcomes]
     if not workers:
         return outcomes
     if len(workers) == 1:  # in the main thread, where an interrupt arrives
@@ -158,12 +160,16 @@ class _Doors:
 
 
 class _Worker:
-    """One container's way, in a thread of its own."""
+    """One container's way, in a thread of its own.
 
-    def __init__(self, doors: _Doors, outcome: Outcome, deadline: Deadline) -> None:
+    :param forecast: whether ports on this machine can be tried; None if nobody needs to know whether they are free.
+    """
+
+    def __init__(self, doors: _Doors, outcome: Outcome, deadline: Deadline, forecast: bool | None) -> None:
         self.doors = doors
         self.outcome = outcome
         self.deadline = deadline
+        self.forecast = forecast
 
     def decide(self) -> None:
         outcome = self.outcome
@@ -171,12 +177,22 @@ class _Worker:
             engine = self.doors.look()
             try:
                 observed, outcome.decided = container_decide.decide(engine, outcome.wish, self.deadline)
+                if self.forecast is not None and outcome.plan.changed:
+                    self.warn_of_taken_ports(engine, outcome.decided)
             finally:
                 engine.close()
         except HowdahError as error:
             outcome.error = error
             return
         outcome.facts["container"] = container_facts.facts(outcome.wish.name, observed.container)
+
+    def warn_of_taken_ports(self, engine: Direct, decided: ContainerPlan) -> None:
+        from . import ports
+
+        error = ports.forecast(engine, self.outcome.wish, decided, bool(self.forecast), self.deadline)
+        if error is not None:
+            warning = f"As things are now, this will fail. {error.message}"
+            self.outcome.decided = replace(decided, warnings=(*decided.warnings, warning))
 
     def apply(self) -> None:
         outcome = self.outcome

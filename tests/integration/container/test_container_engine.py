@@ -23,6 +23,7 @@ from ansible_collections.howdah.postgresql.plugins.module_utils._core.errors imp
     EngineUnreachable,
     PortTaken,
 )
+from ansible_collections.howdah.postgresql.plugins.module_utils._docker import container_list
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker.client import connect
 from ansible_runs import free_ports
 from container_options import given_options, params, run
@@ -252,6 +253,13 @@ def test_a_container_that_cannot_start_says_why(engine: Any, things: Things) -> 
     assert things() == before
 
 
+def forecasts(options: dict[str, Any]) -> tuple[str, ...]:
+    """What check mode warns of."""
+    (outcome,) = container_list.work(options, container_list.parse([options]), Deadline(30), check_mode=True)
+    assert outcome.decided is not None
+    return outcome.decided.warnings
+
+
 @pytest.mark.parametrize("holder", ["container", "process"])
 def test_a_taken_port_names_its_holder(engine: Any, things: Things, holder: str) -> None:
     port = free_ports(1)[0]
@@ -263,11 +271,14 @@ def test_a_taken_port_names_its_holder(engine: Any, things: Things, holder: str)
             listener.bind(("127.0.0.1", port))
             listener.listen()
         before = things()
+        (warning,) = forecasts(wish(ports=[f"{port}:5432"]))
         with pytest.raises(PortTaken) as failure:
             run(engine, wish(ports=[f"{port}:5432"]))
+        assert warning == f"As things are now, this will fail. {failure.value.message}"
         expected = "howdah-container-other" if holder == "container" else None
         assert failure.value.details == {"port": port, "holder": expected}
         assert things() == before
+    assert not forecasts(wish(ports=[f"{free_ports(1)[0]}:5432"]))
 
 
 KILLED = """
@@ -275,6 +286,7 @@ import os, signal, sys
 sys.path.insert(0, {unit!r})
 from container_options import params, run
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
+from ansible_collections.howdah.postgresql.plugins.module_utils._docker import container_list
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker.client import connect
 client = connect(params(), Deadline(10))
 changing, request = 0, client.send

@@ -188,8 +188,12 @@ class FakeEngine:
             if not filters or self._uses(entry, **filters)
         ]
 
-    def _uses(self, box: dict[str, Any], volume: str = "", network: str = "") -> bool:
-        return volume in [mount["Name"] for mount in box["Mounts"]] or network in box["NetworkSettings"]["Networks"]
+    def _uses(self, box: dict[str, Any], volume: str = "", network: str = "", status: str = "") -> bool:
+        return (
+            volume in [mount["Name"] for mount in box["Mounts"]]
+            or network in box["NetworkSettings"]["Networks"]
+            or status == box["State"]["Status"]
+        )
 
     def logs(self, container: str, **_: Any) -> bytes:
         return b'{"level": "fatal", "message": "it died"}\n'

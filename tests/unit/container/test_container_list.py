@@ -12,6 +12,7 @@ from ansible_collections.howdah.postgresql.plugins.module_utils._core.errors imp
     ContainerFailed,
     EngineUnreachable,
     InvalidInput,
+    PortTaken,
     VolumeInUse,
 )
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker import container_list
@@ -34,7 +35,7 @@ def work(engine: FakeEngine, options: dict[str, Any], check_mode: bool = False) 
     def door(*_unused: Any) -> Any:
         return engine
 
-    return container_list.work({}, wishes, Deadline(10), check_mode, door, door)
+    return container_list.work(options, wishes, Deadline(10), check_mode, door, door)
 
 
 def actions(outcomes: list[container_list.Outcome]) -> list[str]:
@@ -89,6 +90,45 @@ def test_one_that_fails_fails_the_task_and_nothing_else() -> None:
     with pytest.raises(ContainerFailed, match="^2 of 3 containers failed.\nbad: .*\nworse: ") as raised:
         container_list.fail([outcome for outcome in outcomes if outcome.error], len(outcomes))
     assert raised.value.details["failed_containers"] == ["bad", "worse"]
+
+
+def forecasts(engine: FakeEngine, **given: Any) -> list[str]:
+    """What check mode warns of, with an engine on another machine."""
+    (outcome,) = work(engine, params(docker_host="tcp://engine.example:2376", **given), check_mode=True)
+    assert outcome.decided is not None
+    return list(outcome.decided.warnings)
+
+
+def test_check_mode_warns_of_a_port_that_another_container_has() -> None:
+    engine = FakeEngine()
+    work(engine, params(name="squatter"))
+    engine.by_name("squatter")["Ports"] = [{"IP": "0.0.0.0", "PublicPort": 5440, "Type": "tcp"}]
+    (warning,) = forecasts(engine, ports=["5440:5432"])
+    assert "will fail" in warning and "Port 5440 for container box is taken by container squatter" in warning
+    for free in ({"ports": ["5441:5432"]}, {"ports": ["5440:5432"], "state": "present"}, {"name": "squatter"}):
+        assert not forecasts(engine, **free)
+    # Stopped, it has no port.
+    work(engine, params(name="squatter", state="stopped"))
+    assert not forecasts(engine, ports=["5440:5432"])
+
+
+def test_the_port_of_a_container_that_is_replaced_is_its_own() -> None:
+    engine = FakeEngine()
+    work(engine, params(ports=["5440:5432"]))
+    engine.by_name("box")["Ports"] = [{"IP": "127.0.0.1", "PublicPort": 5440, "Type": "tcp"}]
+    assert not forecasts(engine, ports=["5440:5433"])
+
+
+def test_a_container_is_not_stopped_for_a_port_that_another_one_has() -> None:
+    engine = FakeEngine()
+    for name in ("squatter", "box"):
+        work(engine, params(name=name))
+    engine.by_name("squatter")["Ports"] = [{"IP": "127.0.0.1", "PublicPort": 5440, "Type": "tcp"}]
+    before, engine.requests = engine.state(), []
+    (outcome,) = work(engine, params(ports=["5440:5432"]))
+    assert isinstance(outcome.error, PortTaken) and outcome.error.details["holder"] == "squatter"
+    assert engine.state() == before
+    assert not [request for request in engine.requests if "/stop" in request or "create" in request]
 
 
 def test_what_was_made_for_containers_that_all_failed_goes_again() -> None:
