@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import sys
 from dataclasses import dataclass, field
@@ -52,6 +53,11 @@ def recap(output: str) -> dict[str, int]:
     lines = [line for line in output.splitlines() if line.startswith(NODE) and "ok=" in line]
     assert lines, output
     return {key: int(value) for key, value in (part.split("=") for part in lines[-1].split(":", 1)[1].split())}
+
+
+def said(output: str) -> str:
+    """The output on one line, for messages that are wrapped."""
+    return re.sub(r"\s+", " ", output)
 
 
 @pytest.fixture(autouse=True)

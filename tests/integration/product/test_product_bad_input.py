@@ -16,14 +16,9 @@ from typing import Any, Callable, Iterator
 
 import docker
 import pytest
-from conftest import NODE, VOLUME, Site, recap
+from conftest import NODE, VOLUME, Site, recap, said
 
 Objects = Callable[[], dict[str, set[str]]]
-
-
-def said(output: str) -> str:
-    """The output on one line, for messages that are wrapped."""
-    return re.sub(r"\s+", " ", output)
 
 
 class OldEngine(BaseHTTPRequestHandler):

@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import secrets
+import socket
 
 import psycopg2
-from conftest import Site, recap
+from conftest import Site, recap, said
 
 
 def lets_in(site: Site, password: str) -> bool:
@@ -35,3 +36,22 @@ def test_the_password_of_a_single_server_is_rotated(site: Site) -> None:
     assert lets_in(site, new) and not lets_in(site, old)
     again = site.run("rotate_password", password=new)
     assert again.returncode == 0 and recap(again.stdout)["changed"] == 0, again.stdout
+
+
+def test_what_cannot_work_is_told_before_it_is_done(site: Site) -> None:
+    deployed = site.run("site")
+    assert deployed.returncode == 0, deployed.stdout
+    rehearsed = site.run("site", "--check", image_postgres_major=16)
+    assert rehearsed.returncode == 2, rehearsed.stdout
+    assert "This would be PostgreSQL 16, and howdah-product-node has the data of 15." in said(rehearsed.stdout)
+    refused = site.run("update", password="")
+    assert refused.returncode == 2 and recap(refused.stdout)["changed"] == 0, refused.stdout
+    assert "The password of the superuser is empty or not given." in said(refused.stdout)
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = holder.getsockname()[1]
+        warned = site.run("site", "--check", server_port=port)
+    assert recap(warned.stdout)["changed"] == 1, warned.stdout
+    assert f"Port {port} for container howdah-product-node is taken by a process on the engine's host" in said(warned.stdout)
+    assert lets_in(site, site.password)

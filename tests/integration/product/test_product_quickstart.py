@@ -94,6 +94,16 @@ def test_up_again_and_down(quickstart: Quickstart, docker_client: docker.APIClie
             assert cursor.fetchone() == (False, True)
         session.close()
 
+    # As a newcomer types it, whose shell knows nothing of the checkout.
+    typed = re.findall(r"^  (export PATH=.*|ansible-playbook .* howdah.postgresql.switchover)$", first, re.MULTILINE)
+    assert len(typed) == 2
+    fresh = {"HOME": os.environ["HOME"], "PATH": os.defpath, "LANG": "C.UTF-8"}
+    script = "; ".join(["set -e", *typed]) + " --check"
+    switched = subprocess.run(
+        ["bash", "-c", script], env=fresh, cwd="/", capture_output=True, text=True, timeout=TIMEOUT, check=False
+    )
+    assert "Would hand the leadership over" in switched.stdout, switched
+
     kept = quickstart.run("--down")
     assert "stay in the volumes" in kept
     assert not docker_client.containers(all=True, filters={"name": f"^/{NAME}"})
