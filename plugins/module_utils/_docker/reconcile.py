@@ -7,6 +7,7 @@ This module util is PRIVATE to the collection: it may change without notice.
 """
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass, field, replace
 from typing import Any, Mapping
@@ -17,8 +18,12 @@ from . import fields
 from .observe import Container, Observed, Surroundings
 from .spec import ContainerSpec, Wish, asked_differently
 
-_SECRET_NAME = re.compile(r"PASS|SECRET|TOKEN|KEY|CREDENTIAL|VERIFIER", re.IGNORECASE)
+# Where a secret is, or how long its change may take, is none.
+_SECRET_NAME = re.compile(
+    r"(?!TIMEOUT_|.*_FILE$|.*_TIMEOUT$).*(?:PASS|SECRET|TOKEN|KEY|CREDENTIAL|VERIFIER)", re.IGNORECASE | re.DOTALL
+)
 _HIDDEN = "<hidden>"
+_LONGEST_SHOWN = 100  # characters
 
 # The verbs of actions: what container_apply.py knows to do.
 CREATE_NETWORK = "create network"
@@ -71,7 +76,7 @@ def on_trial(policy: str) -> str:
 
 def secret_name(variable: str) -> bool:
     """Whether an environment variable's name tells that its value is a secret."""
-    return bool(_SECRET_NAME.search(variable))
+    return bool(_SECRET_NAME.match(variable))
 
 
 def needs_surroundings(wish: Wish, observed: Observed) -> bool:
@@ -137,6 +142,7 @@ def plan(wish: Wish, observed: Observed) -> ContainerPlan:
                 differences=sorted(replaces),
             )
         why = _list(replaces | drifted)
+        before["container"], after["container"] = current.id[:12], f"another one, for its {why}"
         steps += [*missing, Action(RECREATE, wish.name, why)]
         return ContainerPlan(Plan(tuple(steps), before, after), current, {}, runs, warnings)
 
@@ -287,7 +293,18 @@ def _difference(
             else (_HIDDEN if old.get(name, value) == value else "<hidden, another value>")
             for name, value in new.items()
         }
+    if "labels" in names:
+        before["labels"], after["labels"] = (
+            {name: _short(value) for name, value in side["labels"].items()} for side in (have or {"labels": {}}, want)
+        )
     return before, after
+
+
+def _short(label: str) -> str:
+    """A label as a diff shows it: those that hold what an image was built from fill pages."""
+    if len(label) <= _LONGEST_SHOWN:
+        return label
+    return f"<{len(label)} characters, SHA-256 {hashlib.sha256(label.encode()).hexdigest()[:12]}…>"
 
 
 def _list(names: Any) -> str:

@@ -47,6 +47,7 @@ def test_an_aspect_is_asked_for_by_its_name(engine: Any, box_until: Any) -> None
         code, output = box.run(HEALTH, *aspect)
         return code, json.loads(output)
 
+    assert box.run("patronictl", "list") == (1, "No Patroni runs in this container.\n")
     good = {name: verdict(name) for name in ("postgres", "password", "disk")}
     assert [(code, answer["healthy"], answer["aspect"]) for code, answer in good.values()] == [
         (0, True, name) for name in good

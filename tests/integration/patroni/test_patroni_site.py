@@ -162,6 +162,11 @@ def test_status_as_a_table_as_data_and_by_a_query(site: Site) -> None:
     site.play("status", *given(fail_on_problem=True))
 
 
+def test_patronis_own_command_finds_the_cluster(site: Site) -> None:
+    members = json.loads(site.run(NODES[0], "patronictl", "list", "--format", "json"))
+    assert {member["Member"]: member["Cluster"] for member in members} == dict.fromkeys(NODES, NAME)
+
+
 def test_metrics_are_those_that_are_described(site: Site) -> None:
     described = set(re.findall(r"`(patroni_\w+)`", README.read_text(encoding="utf-8")))
     for node in NODES:

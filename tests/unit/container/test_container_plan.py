@@ -212,6 +212,7 @@ def test_another_image_of_the_same_name_replaces_whatever_drift_says() -> None:
         assert result["actions"] == ["recreate container box: image"]
         assert result["diff"]["before"]["image"] == "sha256:aaaa"
         assert result["diff"]["after"]["image"] == "sha256:bbbb"
+        assert result["diff"]["after"]["container"] == "another one, for its image"
 
 
 FULL = params(
@@ -326,6 +327,25 @@ def test_secret_looking_values_are_hidden_in_the_diff_but_not_that_they_changed(
     assert "canary" not in str(result)
     assert result["diff"]["before"]["env"] != result["diff"]["after"]["env"]
     assert "canary" not in str(engine.by_name("box")["Config"]["Labels"])
+
+
+@pytest.mark.parametrize("name", ["TIMEOUT_CHANGE_PASSWORD", "ETCD_KEY_FILE", "LANG"])
+def test_what_only_names_a_secret_is_shown(name: str) -> None:
+    result = run(FakeEngine(), params(env={name: "a value"}))
+    assert result["diff"]["after"]["env"][name] == "a value"
+
+
+@pytest.mark.parametrize("name", ["POSTGRES_PASSWORD", "api_key", "MY_TOKEN", "KEY_FILES", "LAST_TIMEOUT_SECRET"])
+def test_what_may_be_a_secret_is_not(name: str) -> None:
+    assert "a value" not in str(run(FakeEngine(), params(env={name: "a value"})))
+
+
+def test_a_long_label_is_told_apart_in_the_diff_and_not_shown() -> None:
+    engine = engine_with(params(labels={"files": "a" * 500, "kind": "db"}))
+    diff = run(engine, params(labels={"files": "b" * 500, "kind": "db"}))["diff"]
+    before, after = (diff[side]["labels"] for side in ("before", "after"))
+    assert before["files"].startswith("<500 characters, SHA-256 ") and before["files"] != after["files"]
+    assert before["kind"] == after["kind"] == "db"
 
 
 def test_absent_removes_the_container_and_named_volumes_only() -> None:
