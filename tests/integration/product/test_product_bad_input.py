@@ -9,6 +9,7 @@ import json
 import re
 import socket
 import socketserver
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any, Callable, Iterator
 
 import docker
 import pytest
+from ansible_runs import run_ansible, write_inventory
 from conftest import NODE, VOLUME, Site, recap, said
 
 Objects = Callable[[], dict[str, set[str]]]
@@ -134,4 +136,18 @@ def test_volume_of_another_major_version(
     done = site.run("site", server_image=test_image, server_restart_policy="no")
     assert done.returncode != 0
     assert re.search(r"PostgreSQL 11", said(done.stdout)), done.stdout
+    assert engine_objects() == before
+
+
+def test_a_cluster_of_which_one_engine_is_away_is_not_changed_in_parts(site: Site, engine_objects: Objects) -> None:
+    before = engine_objects()
+    local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable, "cluster_name": NODE}
+    hosts = {NODE: {}, f"{NODE}2": {"docker_host": "unix:///nonexistent/docker.sock"}}
+    groups = {"postgres": {"hosts": hosts}, "etcd": {"hosts": {f"{NODE}-etcd": {}}}}
+    write_inventory(site.folder, {"all": {"vars": local, "children": groups}})
+    given = {"ANSIBLE_COLLECTIONS_PATH": site.collections, "POSTGRES_PASSWORD": site.password}
+    done = run_ansible("ansible-playbook", site.folder, ["howdah.postgresql.site"], given)
+    assert done.returncode == 2
+    assert "No container engine answers at unix:///nonexistent/docker.sock" in said(done.stdout)
+    assert "Provide the images" not in done.stdout
     assert engine_objects() == before
