@@ -33,7 +33,12 @@ def check_password(password: str) -> None:
     """
     try:
         password.encode("utf-8", "surrogateescape")
-        fault = "" if password else "is empty: PostgreSQL stores no password then. Give one (the superuser's comes from POSTGRES_PASSWORD), or leave it out"
+        fault = ""
+        if not password:
+            fault = (
+                "is empty: PostgreSQL stores no password then. Give one (the superuser's comes from POSTGRES_PASSWORD),"
+                " or leave it out"
+            )
         if "\0" in password:
             fault = "holds a NUL character, which no PostgreSQL client can send. Remove it"
     except UnicodeEncodeError:

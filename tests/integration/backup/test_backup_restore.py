@@ -231,15 +231,13 @@ def test_a_used_repository_is_not_declared_without_encryption(site: Site, docker
 
 
 def test_an_update_tells_of_the_repository_as_well(site: Site, docker_client: docker.APIClient) -> None:
-    name = "howdah-backup-update:1"
-    image = docker_client.inspect_container(REPOSITORY)["Config"]["Image"]
-    docker_client.tag(image, name)
+    name = "howdah-backup-update"
+    docker_client.commit(REPOSITORY, name, "1", conf={"Labels": {"another": "image"}})
     try:
-        # Of the same content: what is asked for is another one all the same.
-        told = site.run("update", "--check", backup_image=name)
+        told = site.run("update", "--check", backup_image=f"{name}:1")
         assert f"Would recreate container {REPOSITORY}: " in told
     finally:
-        docker_client.remove_image(name)
+        docker_client.remove_image(f"{name}:1")
 
 
 def test_backups_do_not_end_because_their_group_was_left_out(site: Site, docker_client: docker.APIClient) -> None:
@@ -253,8 +251,8 @@ def test_backups_do_not_end_because_their_group_was_left_out(site: Site, docker_
         told = site.run("deploy", "--check", "-e", f"backup_end={CLUSTER}")
         assert [line.split()[0] for line in changes(told)] == [NODE]
         # Nor by a restore from a repository that the inventory knows as somebody else's.
-        other = ["-e", f"restore_from={REPOSITORY}", "-e", f"restore_stanza={CLUSTER}", "-e", f"restore_cluster={CLUSTER}"]
-        told = " ".join(site.run("restore", *other, code=2).split())
+        other = {"restore_from": REPOSITORY, "restore_stanza": CLUSTER, "restore_cluster": CLUSTER}
+        told = " ".join(site.run("restore", "-e", json.dumps(other), code=2).split())
         assert f"{NODE}: backed up so far, and this inventory has no group backup" in told
         assert docker_client.inspect_container(NODE)["Id"] == before
     finally:

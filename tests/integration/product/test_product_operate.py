@@ -53,5 +53,6 @@ def test_what_cannot_work_is_told_before_it_is_done(site: Site) -> None:
         port = holder.getsockname()[1]
         warned = site.run("site", "--check", server_port=port)
     assert recap(warned.stdout)["changed"] == 1, warned.stdout
-    assert f"Port {port} for container howdah-product-node is taken by a process on the engine's host" in said(warned.stdout)
+    taken = f"Port {port} for container howdah-product-node is taken by a process on the engine's host"
+    assert taken in said(warned.stdout)
     assert lets_in(site, site.password)

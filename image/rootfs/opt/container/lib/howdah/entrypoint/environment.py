@@ -54,7 +54,8 @@ VARIABLES = (
         "POSTGRES_INITDB_WALDIR",
         "an absolute path",
         "inside PGDATA",
-        "Where the write-ahead log is kept. Counts when the cluster is made.",
+        "Where the write-ahead log is kept. Counts when the cluster is made. "
+        "The container's user must be allowed to write there.",
     ),
     Variable(
         "POSTGRES_HOST_AUTH_METHOD",
