@@ -211,7 +211,8 @@ def work(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
     wished = params["restore"]
     if wished is not None:
         wish = info.Wish(wished["type"], wished["target"], wished["set"], wished["repository"])
-        report.add(chosen=info.choose(stanza, wish).told(time.time()))
+        now = time.time()
+        report.add(chosen=info.choose(stanza, wish, now).told(now))
 
 
 def main() -> None:

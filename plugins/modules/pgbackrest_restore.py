@@ -316,7 +316,7 @@ def work(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
     report.plan(plan)
     report.add(**seen)
     if plan.changed and not report.check_mode:
-        report.add(**job.do())
+        report.add(**job.do(seen))
 
 
 def main() -> None:

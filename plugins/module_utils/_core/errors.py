@@ -319,7 +319,7 @@ class ArchiveFailed(HowdahError):
 
 
 class RestoreFailed(HowdahError):
-    """A restore did not come to its end; the details say what has become of the data folder."""
+    """A restore did not come to its end; the message says what has become of the data."""
 
     code = "restore_failed"
     number = 1706

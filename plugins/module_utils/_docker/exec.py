@@ -71,7 +71,7 @@ def run(client: APIClient, container: str, command: Sequence[str], stdin: bytes,
         if error.details["status"] == 409:
             raise ContainerFailed(
                 f"Nothing can be run in container {container!r}: {error.message.split(': ', 1)[-1]}."
-                " Start it, or unpause it."
+                " Start it, or unpause it; its log tells why it has stopped."
             ) from error
         raise
     try:
@@ -149,7 +149,8 @@ def ask_agent(
             raise
         raise OutcomeUnknown(
             f"The agent in container {container!r} did not answer ({error.message.rstrip('.')}), and may have set"
-            " passwords or not. Is the container frozen? Run again to settle it: what is right already is left alone.",
+            " passwords or not. Is the container frozen, or the machine busy? Run again to settle it: what is right"
+            " already is left alone. TIMEOUT_CHANGE_PASSWORD, in seconds, gives the roles more time.",
             outcome="unknown",
         ) from error
     finally:

@@ -249,9 +249,10 @@ def without_backup(stanza: Stanza, now: float) -> list[int]:
     return [number for number in numbers if fresh(stanza, "full", math.inf, now, number) is None]
 
 
-def choose(stanza: Stanza, wish: Wish) -> Backup:
+def choose(stanza: Stanza, wish: Wish, now: float) -> Backup:
     """The backup that a restore starts from.
 
+    :param now: seconds since 1970.
     :raises NoBackup: when none serves.
     :raises InvalidInput: for a target that cannot be understood.
     """
@@ -260,6 +261,8 @@ def choose(stanza: Stanza, wish: Wish) -> Backup:
     needed = wish.kind not in ("default", "immediate")
     if needed != bool(wish.target):
         raise InvalidInput(f"The type {wish.kind} needs {'a' if needed else 'no'} target.")
+    if wish.kind == "time" and moment(wish.target or "") > now + _SKEW:
+        raise InvalidInput(f"{wish.target} is in the future: nothing is archived of it. It is {stamp(now)}.")
     candidates = [one for one in stanza.backups if wish.repository in (None, one.repository)]
     if not candidates:
         raise NoBackup(f"Stanza {stanza.name} has no backup ({stanza.message}): make one with the playbook backup.")

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any, Mapping
 
 from .._core.deadline import Deadline
-from .._core.errors import InvalidInput, NoSpaceToKeep
+from .._core.errors import InvalidInput, NoSpaceToKeep, RestoreFailed
 from .._core.plan import Action, Plan
 from .._core.room import needed as room_needed
 from .._docker import client as docker_client
@@ -130,8 +130,11 @@ class Work:
             return dict(_NOTHING)
         return looking.ask({"do": "look", "pgdata": self._params["pgdata"]})
 
-    def do(self) -> dict[str, Any]:
-        """Do it; what came of it."""
+    def do(self, seen: Mapping[str, Any]) -> dict[str, Any]:
+        """Do it; what came of it.
+
+        :param seen: what was in the volume before.
+        """
         params = self._params
         wanted = (
             "pgdata", "stanza", "type", "target", "exclusive", "timeline", "set", "repository", "archived", "size",
@@ -143,4 +146,21 @@ class Work:
         if params["step"] == "drill":
             checks = {name: params[name] for name in ("amcheck", "checksums", "assertions")}
             message.update(throw_away=True, checks=checks)
-        return OneOff(self._client, self._place, self._deadline).ask(message)
+        try:
+            return OneOff(self._client, self._place, self._deadline).ask(message)
+        except RestoreFailed as error:
+            if params["step"] == "restore":
+                error.message = f"{error.message.rstrip('. ')}. {_after_a_failure(params, seen)}"
+                error.args = (error.message,)
+            raise
+
+
+def _after_a_failure(params: Mapping[str, Any], seen: Mapping[str, Any]) -> str:
+    """What has become of the data, and what to do."""
+    again = "Restore again, to another target or from another backup (for the playbook: restore_set)"
+    if (seen["cluster"] and not params["discard"]) or seen["kept"]:
+        return (
+            f"The server stays stopped; its data of before are in .howdah-kept/ of volume {params['volume']}. {again},"
+            " or take them back (docs/backup.md)."
+        )
+    return f"The server stays stopped. {again}."

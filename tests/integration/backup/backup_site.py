@@ -38,6 +38,7 @@ class Site:
         self.nodes = [f"{prefix}-pg"] if servers == 1 else [f"{prefix}-pg{one + 1}" for one in range(servers)]
         self.ports = dict(zip(self.nodes, free_ports(servers)))
         self.variables: dict[str, Any] = {}
+        self.beside: dict[str, Any] = {}  # variables of the group backup alone
         self.backed_up = True
 
     def inventory(self, **variables: Any) -> dict[str, Any]:
@@ -46,7 +47,7 @@ class Site:
         servers = {node: {"patroni_port" if clustered else "server_port": self.ports[node]} for node in self.nodes}
         groups: dict[str, Any] = {"postgres": {"hosts": servers}}
         if self.backed_up:
-            groups["backup"] = {"hosts": {self.repository: {}}}
+            groups["backup"] = {"hosts": {self.repository: {}}, "vars": self.beside}
         if clustered:
             groups["etcd"] = {"hosts": {f"{self.prefix}-etcd": {}}}
         common = {

@@ -39,7 +39,7 @@ def segments(site: Site, count: int) -> str:
 
 
 def test_what_waits_is_told_before_it_is_dropped(site: Site) -> None:
-    site.variables = {"backup_async": True, "backup_queue_max": "128MiB"}
+    site.beside = {"backup_async": True, "backup_queue_max": "128MiB"}
     site.run("deploy")
     site.wait_archived(segments(site, 2))
     assert until(lambda: (found := health(site))["healthy"] and found, "all is well at first")

@@ -82,3 +82,12 @@ def test_the_page_leads_to_a_restore(reader: Reader) -> None:
     assert f"Restored the cluster {reader.prefix} from the backup" in output
     assert reader.sql("SELECT n FROM t") == "1"
     reader.login()
+
+    # A restore that fails, and the former data taken back.
+    (back,) = commands(blocks(PAGE, "console")[3])
+    assert "pg1-data" in back
+    wrong = f"-e restore_cluster={reader.prefix} -e restore_type=name -e restore_target=never"
+    output = " ".join(reader.type([f"! {restore[1].split(' -e ')[0]} {wrong}"]).split())
+    assert f"its data of before are in .howdah-kept/ of volume {reader.nodes[0]}-data" in output
+    reader.type([back.replace("pg1-data", f"{reader.nodes[0]}-data"), first[1]])
+    assert reader.sql("SELECT n FROM t") == "1"

@@ -262,6 +262,8 @@ def test_backups_do_not_end_because_their_group_was_left_out(site: Site, docker_
 def test_destroy_removes_what_was_typed_and_nothing_else(site: Site, docker_client: docker.APIClient) -> None:
     """The last one: the site is gone afterwards."""
     repository = {f"{REPOSITORY}-repository", f"{REPOSITORY}-etc"}
+    site.sql("CREATE TABLE kept_by_backups ()")
+    site.run("backup")
     every = {f"{NODE}-data", f"{NODE}-etc", *repository}
     # A repository is no server, whatever is typed.
     site.run("destroy", "-e", f"target={REPOSITORY}", "-e", f"destroy_data={REPOSITORY}")
@@ -273,6 +275,17 @@ def test_destroy_removes_what_was_typed_and_nothing_else(site: Site, docker_clie
     assert volumes(docker_client) == repository, "the backups stay"
     assert f"To remove them too, type the name: -e destroy_backups={CLUSTER}" in told
     assert docker_client.containers(all=True, filters={"name": "^/howdah-backup-"}) == []
+    # Made anew, it would not be what the backups are of.
+    told = " ".join(site.run("deploy", code=2).split())
+    assert f"The data of {CLUSTER} are gone, and {REPOSITORY} has backups of it. Have them restored" in told
+    assert volumes(docker_client) == repository
+    docker_client.remove_container(REPOSITORY, force=True)
+    told = " ".join(site.run("restore", "--check", code=2).split())
+    assert f"The container {REPOSITORY}, which knows the backups, is not there" in told
+    site.run("restore")
+    assert site.sql("SELECT count(*) FROM pg_class WHERE relname = 'kept_by_backups'") == "1"
+    site.run("destroy", "-e", f"destroy_data={NODE}")
+    assert volumes(docker_client) == repository
     told = " ".join(site.run("destroy", "-e", "destroy_backups=another", code=2).split())
     assert volumes(docker_client) == repository and "Nothing was removed." in told
     told = " ".join(site.run("destroy", "-e", f"destroy_backups={CLUSTER}").split())

@@ -127,6 +127,13 @@ def test_a_leader_and_a_member_of_etcd_are_retired(cluster: Cluster) -> None:
     assert cluster.client.volumes(filters={"name": ETCD4})["Volumes"], "data that nobody has named are gone"
     assert FOURTH not in cluster.run(PROXY, ["cat", "/etc/howdah/haproxy.cfg"])
     assert recaps(cluster.play("site"))["changed"] == 0
+    # Taken back, with what it had in its volume.
+    cluster.retired, cluster.etcd_further = {}, (ETCD4,)
+    cluster.play("site")
+    assert etcd_members(cluster) == {*ETCD, ETCD4}
+    cluster.retired, cluster.etcd_further = {ETCD4: {}}, ()
+    cluster.play("site")
+    assert etcd_members(cluster) == set(ETCD)
     cluster.retired = {}
 
 

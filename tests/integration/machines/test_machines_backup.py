@@ -28,7 +28,7 @@ class BackedUp(Spread):
 
     def inventory(self) -> dict[str, Any]:
         found = super().inventory()
-        where = {"backup_address": self.host, "backup_publish_address": self.host, "backup_port": 8432}
+        where = {"backup_address": self.host, "backup_publish_address": self.host, "backup_port": 9432}
         here = {key: value for key, value in found["all"]["children"]["proxy"]["hosts"][f"{NAME}-proxy"].items()
                 if key.startswith("ansible_")}
         found["all"]["children"]["backup"] = {"hosts": {REPOSITORY: {**here, **where}}}

@@ -151,3 +151,15 @@ def test_a_cluster_of_which_one_engine_is_away_is_not_changed_in_parts(site: Sit
     assert "No container engine answers at unix:///nonexistent/docker.sock" in said(done.stdout)
     assert "Provide the images" not in done.stdout
     assert engine_objects() == before
+
+
+def test_a_single_server_does_not_wait_for_another_one_that_fails(site: Site, test_image: str) -> None:
+    local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+    port = {"server_port": site.port, "server_image": test_image}
+    hosts = {"howdah-product-away": {"docker_host": "unix:///nonexistent/docker.sock"}, NODE: port}
+    write_inventory(site.folder, {"all": {"vars": local, "children": {"postgres": {"hosts": hosts}}}})
+    given = {"ANSIBLE_COLLECTIONS_PATH": site.collections, "POSTGRES_PASSWORD": site.password}
+    done = run_ansible("ansible-playbook", site.folder, ["howdah.postgresql.site"], given)
+    assert done.returncode == 2
+    assert "No container engine answers at unix:///nonexistent/docker.sock" in said(done.stdout)
+    assert recap(done.stdout)["failed"] == 0 and recap(done.stdout)["changed"] > 0, done.stdout

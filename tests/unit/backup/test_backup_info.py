@@ -150,12 +150,18 @@ def test_without_stanza_there_is_no_backup() -> None:
     ],
 )
 def test_the_newest_backup_before_the_target(wish: info.Wish, label: str) -> None:
-    assert info.choose(FOUND, wish).label == label
+    assert info.choose(FOUND, wish, NOW).label == label
 
 
 def test_a_target_before_all_backups_is_refused_instead_of_replaying_to_the_end() -> None:
     with pytest.raises(NoBackup, match="the oldest one, A"):
-        info.choose(FOUND, info.Wish("time", info.stamp(NOW - 4 * DAY)))
+        info.choose(FOUND, info.Wish("time", info.stamp(NOW - 4 * DAY)), NOW)
+
+
+def test_a_time_that_has_not_come_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="is in the future"):
+        info.choose(FOUND, info.Wish("time", info.stamp(NOW + DAY)), NOW)
+    assert info.choose(FOUND, info.Wish("time", info.stamp(NOW + 60)), NOW).label == "C"
 
 
 @pytest.mark.parametrize(
@@ -172,7 +178,7 @@ def test_a_target_before_all_backups_is_refused_instead_of_replaying_to_the_end(
 )
 def test_a_target_that_can_be_misunderstood_is_refused(wish: info.Wish) -> None:
     with pytest.raises(InvalidInput):
-        info.choose(FOUND, wish)
+        info.choose(FOUND, wish, NOW)
 
 
 @pytest.mark.parametrize("text", ["2026-01-31 12:00:00+00", "2026-01-31T12:00:00Z", "2026-01-31 13:00:00+01:00"])
@@ -353,10 +359,10 @@ def test_a_restore_that_cannot_be_meant_is_refused_before_anything_stops(change:
 
 def test_a_restore_point_of_the_collection_tells_which_backups_are_older() -> None:
     made = datetime.fromtimestamp(NOW - 1.5 * DAY, timezone.utc).strftime("%Y%m%dT%H%M%SZ")
-    assert info.choose(FOUND, info.Wish("name", f"mid-load-{made}")).label == "B"
-    assert info.choose(FOUND, info.Wish("name", f"mid-load-{made}", label="A")).label == "A"
+    assert info.choose(FOUND, info.Wish("name", f"mid-load-{made}"), NOW).label == "B"
+    assert info.choose(FOUND, info.Wish("name", f"mid-load-{made}", label="A"), NOW).label == "A"
     # Any other name tells nothing, nor does one that only looks like it.
-    assert info.choose(FOUND, info.Wish("name", "before_migration")).label == "C"
-    assert info.choose(FOUND, info.Wish("name", "point-20269999T999999Z")).label == "C"
+    assert info.choose(FOUND, info.Wish("name", "before_migration"), NOW).label == "C"
+    assert info.choose(FOUND, info.Wish("name", "point-20269999T999999Z"), NOW).label == "C"
     with pytest.raises(NoBackup, match="before the restore point p-20200101T000000Z"):
-        info.choose(FOUND, info.Wish("name", "p-20200101T000000Z"))
+        info.choose(FOUND, info.Wish("name", "p-20200101T000000Z"), NOW)

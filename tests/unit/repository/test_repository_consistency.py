@@ -156,6 +156,19 @@ def test_variables_of_role_begin_with_its_name(role: str) -> None:
 # --- Files ---------------------------------------------------------------------------------------
 
 
+def test_nothing_but_true_and_false_says_whether_errors_end_a_run() -> None:
+    """Ansible takes a template there for true, whatever comes of it."""
+    lines = [
+        (name, line.strip())
+        for name, text in text_files()
+        if name.startswith(("playbooks/", "roles/"))
+        for line in text.splitlines()
+        if "any_errors_fatal:" in line
+    ]
+    assert len(lines) > 10
+    assert [line for line in lines if not re.fullmatch(r"any_errors_fatal: (true|false)( #.*)?", line[1])] == []
+
+
 def test_no_file_is_too_long() -> None:
     code = [
         name for name in TREE.files if name.startswith(("plugins/", "image/", "tests/tools/")) and name.endswith(".py")
