@@ -212,7 +212,9 @@ class _Run:
         policy = spec.restart_policy if restored else old.fields["restart_policy"]
         was_running = old.running or (restored and self.decided.runs)
         if was_running:  # and would be stopped in vain
-            self.refuse_taken_ports(spec)
+            error = ports.taken_by_containers(self.client, self.wish, spec.ports, self.deadline)
+            if error is not None:
+                raise error
 
         self.undoing(lambda deadline: self.update(old.id, {"restart_policy": policy}, deadline))
         self.update(old.id, {"restart_policy": on_trial(policy)}, self.deadline)
@@ -229,11 +231,6 @@ class _Run:
         self.replaced = old.id
         if self.decided.runs:
             self.start(self.id, self.deadline)
-
-    def refuse_taken_ports(self, spec: ContainerSpec) -> None:
-        error = ports.taken_by_containers(self.client, self.wish, spec.ports, self.deadline) if spec.ports else None
-        if error is not None:
-            raise error
 
     def restart(self, name: str) -> None:
         self.stop(self.id, self.deadline)

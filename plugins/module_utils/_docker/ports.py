@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 import socket
-from typing import TYPE_CHECKING, Any, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Collection, Iterable, Mapping
 
 from .._core.deadline import Deadline
 from .._core.errors import PortTaken
@@ -51,8 +51,10 @@ def taken(name: str, port: int, by: str | None) -> PortTaken:
     )
 
 
-def taken_by_containers(engine: Engine, wish: Wish, wanted: Iterable[Port], deadline: Deadline) -> PortTaken | None:
+def taken_by_containers(engine: Engine, wish: Wish, wanted: Collection[Port], deadline: Deadline) -> PortTaken | None:
     """The error that the container would fail with, as another one has a port of it; None if none has."""
+    if not wanted:
+        return None
     own = {name + suffix for name in (wish.name, *wish.leaving) for suffix in ("", SUFFIX_NEW, SUFFIX_OLD)}
     listed = [entry for entry in running(engine, deadline) if entry["Names"][0].lstrip("/") not in own]
     for port in sorted(wanted):
@@ -63,23 +65,22 @@ def taken_by_containers(engine: Engine, wish: Wish, wanted: Iterable[Port], dead
 
 
 def forecast(engine: Engine, wish: Wish, decided: ContainerPlan, here: bool, deadline: Deadline) -> PortTaken | None:
-    """The error that the plan would fail with as things are now; None if its ports are free, as far as one can see.
+    """The error that a plan would fail with as things are now; None if its ports are free, as far as one can see.
 
     What has a port may give it up before the plan is carried out, so this is a forecast.
 
+    :param decided: something that changes the container.
     :param here: whether the engine is on this machine, so that its ports can be tried.
     """
-    if wish.spec is None or not decided.plan.changed or not decided.runs:
+    if wish.spec is None or not decided.runs:
         return None
     current = decided.current
     own = {_outside(text) for text in current.fields["ports"]} if current is not None and current.running else set()
     wanted = [port for port in wish.spec.ports if _outside(str(port)) not in own]
-    if not wanted:
-        return None
     error = taken_by_containers(engine, wish, wanted, deadline)
     if error is None and here:
-        busy = [port for port in sorted(wanted) if port.proto == "tcp" and _in_use(port)]
-        return taken(wish.name, busy[0].host_port, None) if busy else None
+        busy = [port.host_port for port in sorted(wanted) if port.proto == "tcp" and _in_use(port)]
+        error = taken(wish.name, busy[0], None) if busy else None
     return error
 
 
