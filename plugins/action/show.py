@@ -61,6 +61,7 @@ class ActionModule(ActionBase):
                 "rows": {"type": "list", "elements": "dict"},
                 "data": {"type": "dict"},
                 "query": {"type": "str"},
+                "warning": {"type": "bool", "default": False},
             },
             required_by={"query": ["data"]},
             required_one_of=[("text", "rows", "data")],
@@ -73,5 +74,8 @@ class ActionModule(ActionBase):
         elif args["data"] is not None:
             parts.append(json.dumps(args["data"], indent=2, ensure_ascii=False))
         text = "\n".join(parts)
-        display.display(text)
+        if args["warning"]:
+            display.warning(text)
+        else:
+            display.display(text)
         return {**result, "changed": False, "text": text}

@@ -37,6 +37,10 @@ options:
   query:
     description: A L(JMESPath,https://jmespath.org/) expression; what it selects from O(data) is printed as JSON.
     type: str
+  warning:
+    description: Whether it is printed as Ansible prints its warnings.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""

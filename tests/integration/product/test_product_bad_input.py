@@ -87,6 +87,20 @@ def test_engine_that_is_too_old(site: Site, old_engine: str) -> None:
         pytest.param(
             "site", None, {"server_settings": {"work_mem": "much"}}, "work_mem", id="setting with a bad value"
         ),
+        pytest.param(
+            "site",
+            None,
+            {"server_setings": {}, "docker_host": "unix:///nonexistent/docker.sock"},
+            "[WARNING]: No variable of this collection, and so without effect: server_setings (server_settings?).",
+            id="misspelt variable",
+        ),
+        pytest.param(
+            "restore",
+            None,
+            {"restore_from": "backup1", "restore_exclusve": True, "restore_type": "time"},
+            "No variable of this playbook: restore_exclusve (restore_exclusive?). Nothing was changed.",
+            id="restore with a misspelt variable",
+        ),
     ],
 )
 def test_cause_is_named_and_nothing_is_left(

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import configparser
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +16,7 @@ from ansible_collections.howdah.postgresql.plugins.action import certificates, c
 from ansible_collections.howdah.postgresql.plugins.action.show import search, table
 from ansible_collections.howdah.postgresql.plugins.filter.build_site import build_site
 from ansible_collections.howdah.postgresql.plugins.filter.hosts_of import hosts_of
+from ansible_collections.howdah.postgresql.plugins.filter.near_misses import near_misses
 from ansible_collections.howdah.postgresql.plugins.filter.one_per_machine import one_per_machine
 from ansible_collections.howdah.postgresql.plugins.lookup.pip_config import option
 from ansible_collections.howdah.postgresql.plugins.plugin_utils import _action
@@ -229,3 +231,41 @@ def test_a_play_is_for_hosts_of_its_kind(kind: str, groups: tuple[str, ...], exp
 def test_a_target_may_be_several_patterns() -> None:
     assert hosts_of(["a", "b:c"], "etcd", ("etcd",)) == ["a", "b:c", "&etcd"]
     assert hosts_of(["a", "b:c"], "postgres", ("etcd",)) == ["a", "b:c", "!etcd"]
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("patroni_setings", "patroni_settings"),
+        ("patorni_settings", "patroni_settings"),
+        ("proxy_prot", "proxy_port"),
+        ("server_pasword", "server_password"),
+        ("image_suit", "image_suite"),
+        ("cluster_nmae", "cluster_name"),
+    ],
+)
+def test_a_misspelt_variable_is_told(name: str, meant: str) -> None:
+    assert near_misses([name, "patroni_settings", "cluster_name", "ansible_host"]) == [f"{name} ({meant}?)"]
+
+
+def test_names_of_ones_own_are_nobodys_business() -> None:
+    assert near_misses(["shop_database", "backup_bucket_owner", "server_room", "proxy_team"]) == []
+
+
+def test_where_all_names_are_known_every_other_one_is_told() -> None:
+    known = ["restore_type", "restore_target"]
+    assert near_misses(["restore_tpye", "restore_target", "restore_quux"], known) == [
+        "restore_quux", "restore_tpye (restore_type?)",
+    ]  # fmt: skip
+
+
+# What roles register or set while they run, near an option: no inventory has these, and the playbook looks first.
+_INTERNAL = {"citus_groups", "etcd_member", "image_archive", "patroni_by_password"}
+
+
+def test_what_the_collection_itself_names_is_no_miss() -> None:
+    root = Path(__file__).resolve().parents[3]
+    files = [path for pattern in ("playbooks/**/*.yml", "roles/**/*.yml", "docs/*.md") for path in root.glob(pattern)]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in files)
+    names = set(re.findall(r"\b[a-z]+_[a-z_]+\b", text))
+    assert {miss.partition(" ")[0] for miss in near_misses(names)} == _INTERNAL
