@@ -12,8 +12,10 @@ author: ["howdah.postgresql authors (@howdah)"]
 description:
   - Reads the configuration that a cluster's members share, compares it in depth with what is declared, and sends the
     difference in one request.
-  - Then looks whether the server has the settings. Patroni answers with success even to settings that it drops, because
-    they do not exist or because a member's own configuration beats them; here that is a failure which names them.
+  - A setting that the server does not know is refused before anything changes; those of extensions, which have a dot,
+    are not looked at.
+  - Then looks whether the server has the settings. Patroni answers with success even to settings that it drops, for
+    example because a member's own configuration beats them; here that is a failure which names them.
   - Settings that need a restart count as taken; M(howdah.postgresql.patroni_restart) does the restarts.
 extends_documentation_fragment:
   - howdah.postgresql.attributes
@@ -32,11 +34,18 @@ options:
   config:
     description:
       - The part of the configuration that is to be as declared, in the structure that Patroni has it in.
-      - What is not named stays as it is; what is V(null) is removed.
+      - What is not named stays as it is, unless O(tracked) or O(exact_parameters) is set; what is V(null) is removed.
     type: dict
     required: true
   exact_parameters:
     description: Whether settings below C(postgresql.parameters) that are not named are removed.
+    type: bool
+    default: false
+  tracked:
+    description:
+      - Whether settings that were declared before, and are not any more, are removed. What was declared is noted in the
+        configuration itself, below C(howdah). Where there is no note yet, nothing is removed.
+      - What others have set, or this module without the option, stays.
     type: bool
     default: false
   members:
@@ -136,6 +145,7 @@ OPTIONS: dict[str, Any] = {
     **rest.ARGUMENT_SPEC,
     "config": {"type": "dict", "required": True},
     "exact_parameters": {"type": "bool", "default": False},
+    "tracked": {"type": "bool", "default": False},
     "members": {"type": "list", "elements": "str"},
     "leaving": {"type": "list", "elements": "str", "default": []},
     "reloaded": {"type": "list", "elements": "str", "default": []},
@@ -165,9 +175,7 @@ def _verify(
         cluster, seen = seen or patroni.cluster(), None
         if not wanted:
             return cluster
-        leader = cluster.need_leader()
-        # Any member will do: they share the configuration. The leader, where it is at hand, is the first to have it.
-        place = leader.name if leader.name in patroni.containers else patroni.containers[0]
+        place = _place(patroni, cluster)
         shown = patroni.command(place, _shown(wanted))["settings"]
         member = cluster.member(place)
         unsettled = dynamic.unsettled(wanted, shown, member.pending if member else ())
@@ -189,6 +197,34 @@ def _verify(
 def _shown(wanted: Mapping[str, Any]) -> dict[str, Any]:
     """The agent's request for what a server has."""
     return {"command": "info", "settings": list(wanted)}
+
+
+def _place(patroni: rest.Rest, cluster: Cluster) -> str:
+    """Whom to ask for settings. Any member will do: they share the configuration."""
+    leader = cluster.need_leader()
+    # Where it is at hand, it is the first to have it.
+    return leader.name if leader.name in patroni.containers else patroni.containers[0]
+
+
+def _refuse_unknown(
+    patroni: rest.Rest, wanted: Mapping[str, str], changes: Mapping[str, Any], cluster: Cluster
+) -> None:
+    """Refuse settings that no server has, before Patroni stores them.
+
+    :param wanted: all that is declared: what is asked for may have been answered along.
+    """
+    new = {name for name in dynamic.parameters(changes) if "." not in name}
+    if not new:
+        return
+    place = _place(patroni, cluster)
+    shown = patroni.command(place, _shown(wanted))["settings"]
+    unknown = sorted(name for name in new if shown.get(name) is None)
+    if unknown:
+        raise SettingsDropped(
+            f"The server of {place} does not know {', '.join(unknown)}, and Patroni would drop it."
+            " Nothing was changed.",
+            dropped=dict.fromkeys(unknown, dynamic.UNKNOWN),
+        )
 
 
 def _await_rounds(patroni: rest.Rest, names: Sequence[str], patience: float, deadline: Deadline) -> None:
@@ -269,17 +305,22 @@ def work(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
     if params["reloaded"] and not report.check_mode:
         _await_rounds(patroni, params["reloaded"], 2 * round_seconds + _MARGIN_SECONDS, deadline)
         seen = None
-    changes = dynamic.patch(config, have, params["exact_parameters"])
+    changes = dynamic.patch(config, have, params["exact_parameters"], params["tracked"])
     report.plan(dynamic.plan(changes, have))
-    patience = 0.0
-    if changes and not report.check_mode:
-        leader = patroni.cluster().need_leader()
-        patroni.must("PATCH", "/config", leader.rest, changes, 10, "change the configuration")
-        patience, seen = round_seconds + _MARGIN_SECONDS, None
-    if changes and report.check_mode:
-        cluster = seen or patroni.cluster()
+    if not changes:
+        cluster = _verify(patroni, config, 0, deadline, seen)
     else:
-        cluster = _verify(patroni, config, patience, deadline, seen)
+        cluster = seen or patroni.cluster()
+        _refuse_unknown(patroni, wanted, changes, cluster)
+    if changes and not report.check_mode:
+        leader = cluster.need_leader()
+        patroni.must("PATCH", "/config", leader.rest, changes, 10, "change the configuration")
+        patience = round_seconds + _MARGIN_SECONDS
+        if dynamic.removes_parameters(changes):
+            # What the server has by itself is not known, so that nothing else tells when it has that, or waits for it.
+            serving = [member.name for member in cluster.members if member.serves]
+            _await_rounds(patroni, serving, round_seconds + patience, deadline)
+        cluster = _verify(patroni, config, patience, deadline)
     report.add(
         leader=cluster.leader.name if cluster.leader else None,
         pending=[member.name for member in cluster.members if member.pending_restart],

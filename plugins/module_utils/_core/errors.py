@@ -236,7 +236,7 @@ class ClusterFailed(HowdahError):
 
 
 class SettingsDropped(HowdahError):
-    """Patroni took a configuration, but the server does not have the settings."""
+    """The server does not have settings as declared, or would not have them."""
 
     code = "settings_dropped"
     number = 1503

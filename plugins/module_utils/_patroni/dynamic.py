@@ -14,10 +14,14 @@ from .._core.errors import InvalidInput
 from .._core.plan import Action, Plan
 
 PARAMETERS = ("postgresql", "parameters")
+# Where a configuration tells which of its settings were declared: a list, which Patroni replaces as a whole. It keeps
+# what it does not know, and does nothing with it.
+DECLARED = ("howdah", "declared")
 _SECRET_NAME = re.compile(r"PASS|SECRET|TOKEN|KEY|CREDENTIAL", re.IGNORECASE)
 _HIDDEN = "<hidden>"
 _TRUE, _FALSE = frozenset({"on", "true", "yes", "1"}), frozenset({"off", "false", "no", "0"})
 _QUANTITY = re.compile(r"(-?[0-9.]+)\s*([A-Za-z]*)")
+UNKNOWN = "the server does not know it"
 # In units of a byte and of a microsecond. What a number without a unit means depends on the setting.
 _BYTES = {"b": 1, "kb": 1024, "mb": 1024**2, "gb": 1024**3, "tb": 1024**4}
 _MICROSECONDS = {"us": 1, "ms": 1000, "s": 10**6, "min": 60 * 10**6, "h": 3600 * 10**6, "d": 86400 * 10**6}
@@ -46,13 +50,21 @@ def check(config: Mapping[str, Any]) -> None:
 _TIMES = (("ttl", 30), ("loop_wait", 10), ("retry_timeout", 10))
 
 
-def patch(wanted: Mapping[str, Any], have: Mapping[str, Any], exact: bool) -> dict[str, Any]:
+def patch(wanted: Mapping[str, Any], have: Mapping[str, Any], exact: bool, tracked: bool = False) -> dict[str, Any]:
     """The body of one PATCH that brings the configuration about; empty when there is nothing to do.
 
     :param wanted: the part that is to be as declared; None for what is not to be there.
     :param exact: whether settings of the server that are not named are to go.
+    :param tracked: whether what was declared before, and is not any more, is to go.
     """
     difference = _difference(wanted, have, ())
+    if tracked:
+        declared = sorted("/".join(path) for path, value in _leaves(wanted, ()) if value is not None)
+        before = _at(have, DECLARED) or []
+        if before != declared:
+            _put(difference, DECLARED, declared)
+        for path in _forgotten(before, wanted, have):
+            _put(difference, path, None)
     if exact:
         named = _section(wanted, PARAMETERS)
         extra = {name: None for name in _section(have, PARAMETERS) if name not in named}
@@ -60,6 +72,38 @@ def patch(wanted: Mapping[str, Any], have: Mapping[str, Any], exact: bool) -> di
             parameters = difference.setdefault(PARAMETERS[0], {}).setdefault(PARAMETERS[1], {})
             parameters.update(extra)
     return difference
+
+
+def _forgotten(
+    before: Iterable[str], wanted: Mapping[str, Any], have: Mapping[str, Any]
+) -> Iterable[tuple[str, ...]]:
+    """Where something is to go: what was declared before and is not any more; sections that it leaves empty as a whole.
+
+    :param before: what was declared.
+    """
+    now = {path for path, _value in _leaves(wanted, ())}
+    prefixes = {path[:length] for path in now for length in range(1, len(path) + 1)}
+    there = {path for path, _value in _leaves(have, ())}
+    gone = {
+        path
+        for path in (tuple(name.split("/")) for name in before)
+        # What has become a section, or a part of what is one value now, is declared.
+        if path in there and path not in prefixes and not any(path[:length] in now for length in range(1, len(path)))
+    }
+    whole: set[tuple[str, ...]] = set()
+    for path in gone:
+        for length in range(1, len(path) + 1):
+            section = path[:length]
+            if section not in prefixes and {other for other in there if other[:length] == section} <= gone:
+                whole.add(section)
+                break
+    return sorted(whole)
+
+
+def _put(changes: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
+    for name in path[:-1]:
+        changes = changes.setdefault(name, {})
+    changes[path[-1]] = value
 
 
 def _difference(wanted: Mapping[str, Any], have: Mapping[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
@@ -105,6 +149,11 @@ def plan(changes: Mapping[str, Any], have: Mapping[str, Any]) -> Plan:
     after: dict[str, Any] = {}
     for path, new in _leaves(changes, ()):
         old = _at(have, path)
+        if path == DECLARED:
+            # Follows from the others, unless there are none.
+            if changes.keys() == {DECLARED[0]}:
+                actions.append(Action("note", "which settings are declared"))
+            continue
         name, secret = ".".join(path), bool(_SECRET_NAME.search(path[-1]))
         shown_old, shown_new = (_HIDDEN if secret and value is not None else value for value in (old, new))
         if new is None:
@@ -141,6 +190,14 @@ def parameters(wanted: Mapping[str, Any]) -> dict[str, str]:
     return {name: str(_plain(value)) for name, value in _section(wanted, PARAMETERS).items() if value is not None}
 
 
+def removes_parameters(changes: Mapping[str, Any]) -> bool:
+    """Whether a patch removes settings of the server."""
+    return any(
+        value is None and (path[:2] == PARAMETERS or PARAMETERS[: len(path)] == path)
+        for path, value in _leaves(changes, ())
+    )
+
+
 def unsettled(
     wanted: Mapping[str, str], have: Mapping[str, str | None], pending: Iterable[str]
 ) -> dict[str, str]:
@@ -154,7 +211,7 @@ def unsettled(
         # Whatever they are set to, the server shows them so until then.
         waiting |= {name for name in ("archive_command", "archive_library") if have.get(name) == "(disabled)"}
     return {
-        name: "the server does not know it" if have.get(name) is None else f"it is {have[name]}"
+        name: UNKNOWN if have.get(name) is None else f"it is {have[name]}"
         for name, value in wanted.items()
         if name not in waiting and not same(value, have.get(name))
     }

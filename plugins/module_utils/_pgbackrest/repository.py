@@ -62,7 +62,7 @@ _ADVICE: Mapping[type[HowdahError], str] = {
     ),
     BackupBusy: " Wait until it has ended.",
     ArchiveFailed: " Look at the server's log for archive_command, and at the repository's container.",
-    RepositoryUnusable: " Nothing was changed.",
+    RepositoryUnusable: " Unless it is about the storage: each server's log tells whether it has its port for backups.",
 }
 # What pgBackRest gets to end in an orderly way, of the time that is left.
 _GRACE = 3.0

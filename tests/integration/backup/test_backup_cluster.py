@@ -18,7 +18,7 @@ from ansible_runs import until
 from backup_site import Site
 from turns import turn
 
-pytestmark = pytest.mark.full  # a cluster of three, restored twice
+pytestmark = pytest.mark.full  # a cluster of three, restored twice, and replaced twice
 
 PREFIX = "howdah-backup-ha"
 
@@ -253,6 +253,23 @@ def test_restores_in_place_between_two_transactions(cluster: Site) -> None:
     for node in cluster.nodes:
         kept = cluster.exec(node, "find", "/var/lib/postgresql/data", "-maxdepth", "2", "-path", "*/.howdah-*")
         assert not re.search(r"\.howdah-(restoring|kept/.)", kept), kept
+    assert "changed=0" in " ".join(cluster.run("deploy").split())
+
+
+def test_a_cluster_whose_backups_end_archives_no_more(cluster: Site) -> None:
+    """Else its log would pile up, as nobody takes it."""
+    cluster.backed_up = False
+    try:
+        cluster.run("deploy", "-e", f"backup_end={PREFIX}")
+        for node in cluster.nodes:
+            assert cluster.sql("SHOW archive_mode", node) == "off"
+            assert cluster.sql("SELECT count(*) FROM pg_settings WHERE pending_restart", node) == "0"
+        assert "changed=0" in " ".join(cluster.run("deploy").split())
+    finally:
+        cluster.backed_up = True
+    cluster.run("deploy")
+    for node in cluster.nodes:
+        assert cluster.sql("SHOW archive_mode", node) == "on"
     assert "changed=0" in " ".join(cluster.run("deploy").split())
 
 

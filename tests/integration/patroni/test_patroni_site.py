@@ -115,16 +115,41 @@ def test_another_container_replaces_one_node_after_another(site: Site) -> None:
     assert site.ask(leader, "SELECT one FROM replaced") == 1
 
 
-def test_what_patroni_drops_is_told(site: Site) -> None:
+def test_a_setting_that_is_not_declared_any_more_goes(site: Site) -> None:
+    """In the same run, also where it takes a restart."""
+    leader = site.leader()
+    by_hand = {"postgresql": {"parameters": {"random_page_cost": "2"}}}
+    assert site.module("patroni_config", config=by_hand)["changed"] is True
+    site.play("deploy", *given(patroni_settings={"work_mem": "7MB", "max_locks_per_transaction": 65}))
+    assert (site.ask(leader, "SHOW work_mem"), site.ask(leader, "SHOW max_locks_per_transaction")) == ("7MB", "65")
+    foreseen = site.play("deploy", "--check", "--diff")
+    assert '-    "postgresql.parameters.work_mem": "7MB"' in foreseen, foreseen
+    assert changed(site.play("deploy")) > 0
+    for node in NODES:
+        assert site.ask(node, "SHOW work_mem") == "4MB"
+        assert site.ask(node, "SHOW max_locks_per_transaction") == "64"
+        assert site.ask(node, "SHOW random_page_cost") == "2"
+    assert changed(site.play("deploy")) == 0
+    by_hand["postgresql"]["parameters"]["random_page_cost"] = None
+    assert site.module("patroni_config", config=by_hand)["changed"] is True
+
+
+def test_what_patroni_would_drop_is_told_before_it_is_stored(site: Site) -> None:
     site.leader()
-    unknown = {"postgresql": {"parameters": {"no_such_setting": "1"}}}
+    unknown = {"postgresql": {"parameters": {"no_such_setting": "1", "work_mem": "5MB"}}}
     # Patroni itself answers 200.
     failed = site.module("patroni_config", config=unknown)
     assert failed["error"] == "settings_dropped", failed
     assert failed["dropped"] == {"no_such_setting": "the server does not know it"}
-    taken_back = site.module("patroni_config", config={"postgresql": {"parameters": {"no_such_setting": None}}})
-    assert taken_back["changed"] is True
-    assert taken_back["actions"] == ["remove setting postgresql.parameters.no_such_setting: was 1"]
+    foreseen = site.play("deploy", "--check", *given(patroni_settings={"no_such_setting": "1"}), expect=2)
+    assert "does not know no_such_setting, and Patroni would drop it. Nothing was changed" in foreseen
+    gone = site.module("patroni_config", config={"postgresql": {"parameters": {"no_such_setting": None}}})
+    assert gone["changed"] is False, gone
+    # Placeholders of extensions are nobody's business.
+    dotted = {"postgresql": {"parameters": {"no_such.setting": "1"}}}
+    assert site.module("patroni_config", config=dotted)["changed"] is True
+    dotted["postgresql"]["parameters"]["no_such.setting"] = None
+    assert site.module("patroni_config", config=dotted)["changed"] is True
 
 
 def test_the_leadership_is_handed_over_and_check_mode_tells_from_whom_to_whom(site: Site) -> None:

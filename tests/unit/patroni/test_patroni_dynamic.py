@@ -44,6 +44,87 @@ def test_only_the_difference_is_patched(wanted: dict[str, Any], exact: bool, exp
     assert dynamic.patch(wanted, HAVE, exact) == expected
 
 
+def noted(config: dict[str, Any], *declared: str) -> dict[str, Any]:
+    return {**config, "howdah": {"declared": list(declared)}}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "have", "expected"),
+    [
+        # No note yet: nothing is removed.
+        ({"ttl": 20}, HAVE, noted({}, "ttl")),
+        ({"ttl": 20}, noted(HAVE, "ttl"), {}),
+        # What others have set stays.
+        (
+            {"ttl": 20},
+            noted(HAVE, "postgresql/parameters/old", "ttl"),
+            noted({"postgresql": {"parameters": {"old": None}}}, "ttl"),
+        ),
+        # Somebody else was quicker.
+        ({"ttl": 20}, noted(HAVE, "postgresql/parameters/gone", "ttl"), noted({}, "ttl")),
+        # A section of which nothing is left.
+        (
+            {},
+            noted({"slots": {"app": {"type": "logical", "plugin": "x"}, "other": {"type": "physical"}}},
+                  "slots/app/plugin", "slots/app/type"),
+            noted({"slots": {"app": None}}),
+        ),
+        (
+            {},
+            noted({"slots": {"app": {"type": "logical", "more": 1}}}, "slots/app/type"),
+            noted({"slots": {"app": {"type": None}}}),
+        ),
+        # A value that becomes a section, and the other way round; and one that is to be removed in any case.
+        ({"tags": {"a": 1}}, noted({"tags": 1}, "tags"), noted({"tags": {"a": 1}}, "tags/a")),
+        ({"tags": 1}, noted({"tags": {"a": 1}}, "tags/a"), noted({"tags": 1}, "tags")),
+        ({"tags": None}, noted({"tags": {"a": 1}}, "tags/a"), noted({"tags": None})),
+    ],
+)
+def test_what_is_not_declared_any_more_goes(
+    wanted: dict[str, Any], have: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    changes = dynamic.patch(wanted, have, False, True)
+    assert changes == expected
+    after = merged(have, changes)
+    assert dynamic.patch(wanted, after, False, True) == {}
+    assert dynamic.patch(wanted, have, False) == dynamic.patch(wanted, {**have, "howdah": {}}, False)
+
+
+def merged(config: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """The configuration after a PATCH, as Patroni has it."""
+    result = dict(config)
+    for name, value in changes.items():
+        if value is None:
+            result.pop(name, None)
+        elif isinstance(value, dict):
+            before = result.get(name)
+            result[name] = merged(before if isinstance(before, dict) else {}, value)
+        else:
+            result[name] = value
+    return result
+
+
+def test_the_note_is_told_only_where_there_is_nothing_else() -> None:
+    told = dynamic.plan(noted({}, "ttl"), HAVE).result()
+    assert told["actions"] == ["note which settings are declared"]
+    told = dynamic.plan(noted({"ttl": 30}, "ttl"), HAVE).result()
+    assert told["actions"] == ["set ttl: 20 becomes 30"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"ttl": None}, False),
+        ({"postgresql": {"use_slots": None}}, False),
+        ({"postgresql": {"parameters": {"work_mem": "4MB"}}}, False),
+        ({"postgresql": {"parameters": {"work_mem": None}}}, True),
+        ({"postgresql": {"parameters": None}}, True),
+    ],
+)
+def test_removed_settings_of_the_server_are_known(changes: dict[str, Any], expected: bool) -> None:
+    assert dynamic.removes_parameters(changes) is expected
+
+
 def test_a_plan_tells_old_and_new_and_hides_what_may_be_secret() -> None:
     changes = {"ttl": 30, "postgresql": {"parameters": {"old": None, "x.api_key": "canary"}}}
     told = dynamic.plan(changes, HAVE).result()

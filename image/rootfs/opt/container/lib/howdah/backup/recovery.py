@@ -234,16 +234,22 @@ class Recovery:
         results = []
         for number, assertion in enumerate(checks.get("assertions") or (), start=1):
             name = assertion.get("name") or f"assertion {number}"
+            expected = str(assertion.get("expected", "t"))
             try:
                 answer = self._sql(private, assertion.get("database") or "postgres", assertion["sql"])
+                result = {"ok": answer == expected, "answer": answer[:200]}
             except RestoreFailed as error:
-                answer = error.message
-            expected = str(assertion.get("expected", "t"))
-            results.append({"name": name, "ok": answer == expected, "answer": answer[:200], "expected": expected})
+                result = {"ok": False, "answer": None, "error": error.message}
+            results.append({"name": name, "expected": expected, **result})
         self._found["assertions"] = results
-        failed = [result for result in results if not result["ok"]]
-        if failed:
-            told = (f"{one['name']}: the answer was {one['answer']!r}, not {one['expected']!r}" for one in failed)
+        told = [
+            f"{one['name']}: " + (
+                f"it could not be asked: {one['error']}" if "error" in one
+                else f"the answer was {one['answer']!r}, not {one['expected']!r}"
+            )
+            for one in results if not one["ok"]
+        ]  # fmt: skip
+        if told:
             raise DrillFailed("; ".join(told), assertions=results)
 
     def _checksums(self) -> None:
