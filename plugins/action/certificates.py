@@ -46,6 +46,7 @@ _NODE: dict[str, Any] = {
     "alt_names": {"type": "list", "elements": "str", "default": []},
     "pem": {"type": "bool", "default": False},
     "signal": {"type": "str"},
+    "healthy_after": {"type": "bool", "default": False},
     "files": {"type": "list", "elements": "dict", "default": [], "options": _FILE},
 }
 ARGUMENT_SPEC: dict[str, Any] = {
@@ -155,7 +156,8 @@ class ActionModule(HowdahAction):
 def _volume(node: Mapping[str, Any], more: list[dict[str, Any]], look: bool = False) -> dict[str, Any]:
     """What volume_files is asked of a node."""
     given = [{name: value for name, value in file.items() if value is not None} for file in node["files"]]
-    asked: dict[str, Any] = {"volume": node["volume"], "files": [*more, *given]}
+    asked: dict[str, Any] = {name: node[name] for name in ("volume", "healthy_after")}
+    asked["files"] = [*more, *given]
     asked.update({name: node[name] for name in ("container", "signal") if node[name] is not None})
     if look:
         asked["contents"] = [_TRUST, _CERT, _PAIR]

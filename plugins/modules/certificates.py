@@ -92,6 +92,10 @@ options:
       signal:
         description: Sent to the container after a change; as O(howdah.postgresql.volume_files#module:volumes[].signal).
         type: str
+      healthy_after:
+        description: As O(howdah.postgresql.volume_files#module:volumes[].healthy_after).
+        type: bool
+        default: false
       files:
         description: Further files for the same volume; as O(howdah.postgresql.volume_files#module:volumes[].files).
         type: list

@@ -70,6 +70,13 @@ options:
             V(SIGHUP).
           - A signal that an interrupted run owes is sent by the next one.
         type: str
+      healthy_after:
+        description:
+          - Whether to wait, after the signal, until the container's health check passes, for at most ten seconds.
+          - If it does not, that is a failure, and the next run sends the signal again. Such a check must tell of files
+            that could not be read.
+        type: bool
+        default: false
       contents:
         description: Paths of files whose content is to be returned. They must not be secret.
         type: list
@@ -176,6 +183,7 @@ _VOLUME: dict[str, Any] = {
     "container": {"type": "str"},
     "files": {"type": "list", "elements": "dict", "default": [], "options": _FILE},
     "signal": {"type": "str"},
+    "healthy_after": {"type": "bool", "default": False},
     "contents": {"type": "list", "elements": "str", "default": []},
 }
 OPTIONS: dict[str, Any] = {

@@ -55,8 +55,13 @@ def read(
 
 def headline(lines: list[str]) -> str:
     """The line that most likely tells the cause: the last error, else the last line; may be empty."""
-    errors = [line for line in lines if line.partition(":")[0] in _ERRORS]
-    return (errors or lines or [""])[-1]
+    return (errors(lines) or [""])[-1]
+
+
+def errors(lines: list[str], most: int = 20) -> list[str]:
+    """The last errors among lines; the last lines when there are none."""
+    found = [line for line in lines if line.partition(":")[0] in _ERRORS]
+    return (found or lines)[-most:]
 
 
 def _readable(line: str) -> str:

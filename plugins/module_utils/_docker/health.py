@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 _EVENTS = ["die", "health_status", "destroy", "pause"]
 # Seconds after which the health check is run again by us; each time longer by half.
 _FIRST_PAUSE = 0.2
+# HAProxy tries for two seconds to bind to a port that is taken.
+_SIGNAL_SECONDS = 10.0
+_LINES_SINCE_SIGNAL = 5000
 _ENGINES_CHECK_TIMEOUT = 30 * 10**9  # nanoseconds
 
 
@@ -122,6 +125,32 @@ def passes(client: APIClient, container: Container, deadline: Deadline) -> bool:
     except (ContainerFailed, ContainerNotFound, EngineError, DeadlineExceeded):
         # It has just stopped, or its check hangs: what the engine sees of that decides.
         return False
+
+
+def await_pass(client: APIClient, name: str, after: str, deadline: Deadline) -> None:
+    """Wait until the container's own health check, run from here, succeeds; without one there is nothing to wait for.
+
+    What the engine knows is that of before, until it runs the check again.
+
+    :param after: what the container was sent.
+    :raises ContainerFailed: when it does not, with the container's last log lines.
+    """
+    patience = Deadline(min(_SIGNAL_SECONDS, deadline.check("waiting for a container to take a signal")))
+    while True:
+        container = observe.container(client, name, deadline)
+        if container is None or not container.running or not container.inspected["Config"].get("Healthcheck"):
+            return
+        if passes(client, container, deadline):
+            return
+        if patience.expired():
+            # Clients may have made many lines since.
+            lines = container_logs.read(client, container.id, (), Deadline(5), _LINES_SINCE_SIGNAL)
+            logs = container_logs.errors(lines)
+            raise ContainerFailed(
+                f"Container {name} was sent {after}, so that it reads its files anew, and is not healthy since"
+                f"{_tail('', logs)}", logs=logs,
+            )
+        time.sleep(min(_FIRST_PAUSE, max(0.01, deadline.left())))
 
 
 def _exit_code(event: Mapping[str, Any], before: int | None) -> int | None:

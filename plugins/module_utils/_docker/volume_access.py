@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Mapping, Sequence
 
 from .._core.deadline import Deadline
 from .._core.errors import EngineError, ImageNotFound, InvalidInput
+from . import health
 from .client import request
 from .volume_files import MARK, PENDING, SENT, File, Found, Observed, VolumePlan, Wish, archive, unpack
 
@@ -76,7 +77,10 @@ class Volumes:
         ]
 
     def write(self, plans: Sequence[VolumePlan]) -> None:
-        """Write what the plans say, and send the signals."""
+        """Write what the plans say, and send the signals.
+
+        :raises ContainerFailed: when a container is not healthy afterwards; then the signal is still owed.
+        """
         todo = [(wish, decided) for wish, decided in zip(self._wishes, plans) if decided.write or decided.signals]
         self._open([wish for wish, _decided in todo])
         for wish, decided in todo:
@@ -85,6 +89,8 @@ class Volumes:
             if decided.signals and wish.container is not None:
                 with request(self._client, self._deadline, f"sending {wish.signal} to container {wish.container}"):
                     self._client.kill(wish.container, wish.signal)
+                if wish.healthy_after:
+                    health.await_pass(self._client, wish.container, wish.signal or "", self._deadline)
                 self._put(wish, _mark(SENT, wish))
 
     def _open(self, wishes: Sequence[Wish]) -> None:

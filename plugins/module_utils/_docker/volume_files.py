@@ -50,6 +50,7 @@ class Wish:
     :param container: name of the container that has the volume, once there is one.
     :param signal: is sent to that container after a change, while it runs.
     :param contents: paths whose content is to be returned.
+    :param healthy_after: whether the signal counts as sent only once the container's health check passes after it.
     """
 
     volume: str
@@ -59,6 +60,7 @@ class Wish:
     contents: tuple[str, ...]
     uid: int
     gid: int
+    healthy_after: bool = False
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ def parse(options: Mapping[str, Any], uid: int, gid: int) -> Wish:
         if paths.count(path) > 1:
             raise InvalidInput(f"{volume}: the file {path} is given twice.")
     contents = tuple(_path(volume, path) for path in options["contents"] or ())
-    return Wish(volume, options["container"], files, signal, contents, uid, gid)
+    return Wish(volume, options["container"], files, signal, contents, uid, gid, options["healthy_after"])
 
 
 def _file(volume: str, given: Mapping[str, Any]) -> File:

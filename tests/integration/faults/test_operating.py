@@ -105,6 +105,26 @@ def test_a_proxy_reads_its_configuration_anew_without_sending_anybody_astray(clu
     assert up == [leader]
 
 
+def proxy_health(cluster: Cluster) -> str:
+    return str(cluster.client.inspect_container(PROXY)["State"]["Health"]["Status"])
+
+
+@pytest.mark.full  # a minute and a half
+def test_a_configuration_that_the_proxy_cannot_take_is_told_and_clients_stay(cluster: Cluster) -> None:
+    """HAProxy goes on with the former one, and would be taken for healthy."""
+    cluster.wait_whole()
+    only = ("-e", f"target={PROXY}")
+    with clients(cluster) as seen:
+        for _turn in range(2):  # what was refused is not taken for done
+            told = " ".join(cluster.play("deploy", *only, "-e", "proxy_idle_timeout=forever", expect=2).split())
+            assert f"Container {PROXY} was sent SIGUSR2" in told and "unexpected character 'f'" in told, told
+        until(lambda: proxy_health(cluster) == "unhealthy", "the engine knows it as well")
+        cluster.play("deploy", *only)
+    nothing_lost(seen)
+    assert seen.refused == [] and seen.broken == []
+    assert recaps(cluster.play("deploy", *only))["changed"] == 0
+
+
 # --- Pause, restart, reinit ----------------------------------------------------------------------
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
+from ansible_collections.howdah.postgresql.plugins.module_utils._core.errors import ContainerFailed
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker import container_logs, health
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker.observe import Container
 from hypothesis import given
@@ -45,6 +46,39 @@ def test_verdicts(container: Container, running_for: float, exit_code: int | Non
     assert verdict.ready == ready
     assert verdict.failure.startswith(failure)
     assert bool(verdict.failure) == bool(failure)
+
+
+@pytest.mark.parametrize("passing_after", [0, 2, None])
+def test_after_a_signal_the_containers_own_check_decides(
+    passing_after: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not what the engine knows, which is that of before."""
+    container = box("running", "healthy")
+    container.inspected["Config"] = {"Healthcheck": {"Test": ["CMD", "check"]}}
+    checks: list[bool] = []
+
+    def passes(*_: Any) -> bool:
+        checks.append(passing_after is not None and len(checks) >= passing_after)
+        return checks[-1]
+
+    monkeypatch.setattr(health.observe, "container", lambda *_: container)
+    monkeypatch.setattr(health, "passes", passes)
+    monkeypatch.setattr(health, "_SIGNAL_SECONDS", 0.5)
+    engine: Any = Log("usual", '{"level": "ERROR", "message": "no such file"}')
+    if passing_after is None:
+        with pytest.raises(ContainerFailed, match=r"was sent SIGUSR2, .* not healthy since\. Its log: ERROR: no such"):
+            health.await_pass(engine, "box", "SIGUSR2", Deadline(5))
+    else:
+        health.await_pass(engine, "box", "SIGUSR2", Deadline(5))
+        assert len(checks) == passing_after + 1
+
+
+def test_a_container_without_a_check_or_that_has_ended_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    stopped, without = box("exited"), box("running")
+    without.inspected["Config"] = {}
+    for found in (None, stopped, without):
+        monkeypatch.setattr(health.observe, "container", lambda *_, found=found: found)
+        health.await_pass(object(), "box", "SIGUSR2", Deadline(1))  # type: ignore[arg-type]
 
 
 def test_engine_time() -> None:

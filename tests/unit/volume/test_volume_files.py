@@ -25,7 +25,7 @@ SECRET = "canary-of-a-key"
 def wish(*files: dict[str, Any], signal: str | None = None) -> volume_files.Wish:
     base = {"content": None, "secret_content": None, "mode": "0600"}
     given = {"volume": "pg1-etc", "container": "pg1", "files": [{**base, **file} for file in files], "contents": []}
-    return volume_files.parse({**given, "signal": signal}, 999, 999)
+    return volume_files.parse({**given, "signal": signal, "healthy_after": False}, 999, 999)
 
 
 KEY = {"path": "tls/node.key", "secret_content": SECRET}
