@@ -177,3 +177,7 @@ def test_a_single_server_does_not_wait_for_another_one_that_fails(site: Site, te
     assert done.returncode == 2
     assert "No container engine answers at unix:///nonexistent/docker.sock" in said(done.stdout)
     assert recap(done.stdout)["failed"] == 0 and recap(done.stdout)["changed"] > 0, done.stdout
+    given["POSTGRES_PASSWORD"] = f"{site.password}-new"
+    done = run_ansible("ansible-playbook", site.folder, ["howdah.postgresql.rotate_password"], given)
+    assert done.returncode == 2
+    assert recap(done.stdout)["failed"] == 0 and recap(done.stdout)["changed"] == 1, done.stdout
