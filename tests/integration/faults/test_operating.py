@@ -125,6 +125,20 @@ def test_a_configuration_that_the_proxy_cannot_take_is_told_and_clients_stay(clu
     assert recaps(cluster.play("deploy", *only))["changed"] == 0
 
 
+def test_status_tells_of_etcd_and_the_proxies(cluster: Cluster) -> None:
+    cluster.wait_whole()
+    parts = {name: rf"^{name} +(?:etcd|proxy) +running (?:healthy|starting)" for name in (*ETCD, PROXY)}
+    told = cluster.play("status")
+    assert [name for name, line in parts.items() if not re.search(line, told, re.MULTILINE)] == [], told
+    cluster.client.stop(PROXY, timeout=60)
+    try:
+        told = " ".join(cluster.play("status", "-e", "fail_on_problem=true", expect=2).split())
+        assert f"{PROXY}: its container is exited" in told
+    finally:
+        cluster.client.start(PROXY)
+    cluster.wait_whole()
+
+
 # --- Pause, restart, reinit ----------------------------------------------------------------------
 
 

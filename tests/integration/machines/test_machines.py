@@ -12,6 +12,7 @@ from typing import Any
 
 import docker
 import pytest
+from ansible_runs import until
 from fault_writer import Connection
 from machine_bed import Bed
 from operating_clients import clients, nothing_lost
@@ -70,6 +71,23 @@ def test_another_machine_leads(spread: Spread) -> None:
     before = spread.wait_whole()
     assert "Done: hand the leadership over" in spread.play("switchover")
     assert spread.wait_whole() != before
+
+
+def test_a_cluster_is_asked_although_the_container_of_its_first_node_is_down(spread: Spread, bed: Bed) -> None:
+    """Which is when people ask."""
+    spread.wait_whole()
+    node, engine = f"{bed.machines[0].name}-pg", bed.machines[0].client()
+    engine.stop(node, timeout=60)
+    try:
+        until(lambda: re.search(r"^Cluster \S+: leader ", spread.play("status"), re.MULTILINE), "somebody leads")
+        assert re.search(rf"^{node} .* its container is exited$", spread.play("status"), re.MULTILINE)
+        assert "Would hand the leadership over" in spread.play("switchover", "--check")
+        assert "Done: pause the cluster" in spread.play("pause")
+        assert "Done: resume the cluster" in spread.play("resume")
+        assert "fresh logins taken" in spread.play("rotate_password")
+    finally:
+        engine.start(node)
+    spread.wait_whole()
 
 
 def test_machines_are_reached_by_ssh(

@@ -15,6 +15,7 @@ from ansible.errors import AnsibleActionFail, AnsibleFilterError
 from ansible_collections.howdah.postgresql.plugins.action import certificates, container, image, password
 from ansible_collections.howdah.postgresql.plugins.action.show import search, table
 from ansible_collections.howdah.postgresql.plugins.filter.build_site import build_site
+from ansible_collections.howdah.postgresql.plugins.filter.first_running import first_running
 from ansible_collections.howdah.postgresql.plugins.filter.hosts_of import hosts_of
 from ansible_collections.howdah.postgresql.plugins.filter.near_misses import near_misses
 from ansible_collections.howdah.postgresql.plugins.filter.one_per_machine import one_per_machine
@@ -270,3 +271,24 @@ def test_what_the_collection_itself_names_is_no_miss() -> None:
     names = set(re.findall(r"\b[a-z]+_[a-z_]+\b", text))
     example = "patroni_setings"  # of the page on troubleshooting
     assert {miss.partition(" ")[0] for miss in near_misses(names)} == {*_INTERNAL, example}
+
+
+def found(*containers: tuple[str, str]) -> dict[str, Any]:
+    return {"nodes_found": {"containers": [{"name": name, "state": state} for name, state in containers]}}
+
+
+@pytest.mark.parametrize(
+    ("hostvars", "expected"),
+    [
+        ({"pg1": found(("pg1", "running"), ("pg2", "running")), "pg2": {}}, "pg1"),
+        ({"pg1": found(("pg1", "exited"), ("pg2", "running")), "pg2": {}}, "pg2"),
+        ({"pg1": found(("pg1", "paused")), "pg2": found(("pg2", "running"))}, "pg2"),
+        # A machine that is away, and a container that is gone.
+        ({"pg1": {"nodes_found": {"unreachable": True}}, "pg2": found(("pg2", "running"))}, "pg2"),
+        ({"pg1": {"nodes_found": {"containers": [{"name": "pg1"}]}}, "pg2": found(("pg2", "running"))}, "pg2"),
+        ({"pg1": found(("pg1", "exited")), "pg2": found(("pg2", "exited"))}, "pg1"),
+        ({}, ""),
+    ],
+)
+def test_a_node_whose_container_runs_is_asked(hostvars: dict[str, dict[str, Any]], expected: str) -> None:
+    assert first_running(list(hostvars), hostvars) == expected
