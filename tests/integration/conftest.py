@@ -19,7 +19,28 @@ LABEL = "howdah.test"  # whatever a test makes in an engine carries it, or a nam
 DEFAULT_IMAGE = "howdah/postgresql:15-bookworm"
 LAST_LINES = 40
 
+# Longest first, so that none is left alone at the end; and those of an area that takes turns (turns.py) not next to
+# each other, or one would wait for the other. The others follow in the order of their names.
+_ORDER = (
+    "backup/test_backup_restore.py", "container/test_container_engine.py", "faults/test_faults.py",
+    "product/test_product_quickstart.py", "image/test_image_container.py", "image/test_image_patroni.py",
+    "container/test_container_playbook.py", "build/test_build_transfer.py", "product/test_product_bad_input.py",
+    "faults/test_operating.py", "password/test_password_ansible.py", "container/test_container_process.py",
+    "build/test_build_faults.py", "image/test_image_password.py", "build/test_build_delivery.py",
+    "product/test_product_artifact.py", "build/test_build_engine.py", "engine/test_engine_base_image.py",
+    "container/test_container_options.py", "password/test_password_deadlines.py", "product/test_product_operate.py",
+    "image/test_image_bad_input.py", "build/test_build_running.py", "product/test_product_migration.py",
+    "image/test_image_drop_in.py", "engine/test_engine_role.py", "product/test_product_readme.py",
+    "volume/test_volume_certificates.py", "product/test_product_upgrade.py",
+)  # fmt: skip
 _before = pytest.StashKey[set[str]]()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files in the order above; the tests of a file stay as they are."""
+    here = Path(__file__).parent
+    ranks = {here / name: rank for rank, name in enumerate(_ORDER)}
+    items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
 
 
 def _client() -> docker.APIClient:

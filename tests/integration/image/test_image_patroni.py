@@ -187,6 +187,7 @@ def test_what_cannot_work_is_one_line(cluster: Cluster, env: dict[str, str], tol
     assert told in error
 
 
+@pytest.mark.full  # half a minute
 def test_a_script_that_fails_leaves_nothing(cluster: Cluster, engine: Any) -> None:
     volume = engine.volume()
     one = cluster.start("n1", volume=volume, files={f"{SCRIPTS}/1.sql": b"SELECT 1/0;"})
@@ -203,6 +204,7 @@ def test_a_script_that_fails_leaves_nothing(cluster: Cluster, engine: Any) -> No
 # --- Killed --------------------------------------------------------------------------------------
 
 
+@pytest.mark.full  # half a minute; the next one is killed later
 def test_killed_before_it_has_made_a_file(cluster: Cluster, engine: Any, box_until: Any) -> None:
     # As Patroni leaves it when it dies right after it has won the race to make the cluster.
     cluster.etcdctl("put", f"/service/{cluster.scope}/initialize", "")
