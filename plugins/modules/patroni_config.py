@@ -222,7 +222,7 @@ def _refuse_unknown(
     if unknown:
         raise SettingsDropped(
             f"The server of {place} does not know {', '.join(unknown)}, and Patroni would drop it."
-            " Nothing was changed.",
+            " The cluster's configuration was not changed.",
             dropped=dict.fromkeys(unknown, dynamic.UNKNOWN),
         )
 
