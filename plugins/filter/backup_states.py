@@ -84,7 +84,7 @@ def _row(
         "oldest": _ago(backups[0]["age"]) if backups else "",
         "keeps": ", ".join(map(_keeps, found.get("repositories") or [])),
         "MiB": round(sum(one["repository_size"] for one in backups) / 1048576),
-        "on schedule": _scheduled(last, now) if last else "",
+        "on schedule": _scheduled(last, now) if last else "not yet" if schedule.get("next") else "",
         "next": _stamp(schedule.get("next")),
         "archived": max((one["max"] for one in found.get("archives") or [] if one["max"]), default=""),
         "waiting MiB": "" if waiting is None else round(waiting / 1048576, 1),

@@ -40,6 +40,8 @@ def test_how_backups_are_that_are_well() -> None:
         "MiB": 4, "on schedule": "diff well 2 h ago", "next": "2026-09-21 14:14",
         "archived": "000000010000000000000009", "waiting MiB": 1.0, "problem": "",
     }  # fmt: skip
+    assert row({**GOOD, "schedule": {"next": NOW + 60}})["on schedule"] == "not yet"
+    assert row({**GOOD, "schedule": {}})["on schedule"] == ""
 
 
 @pytest.mark.parametrize(
