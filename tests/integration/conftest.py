@@ -41,6 +41,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files in the order above; the tests of a file stay as they are."""
     here = Path(__file__).parent
     ranks = {here / name: rank for rank, name in enumerate(_ORDER)}
+    assert all(path.is_file() for path in ranks), "the order names a file that is gone"
     items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
 
 
