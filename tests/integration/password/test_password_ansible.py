@@ -83,12 +83,13 @@ def test_the_verifier_is_in_the_catalog_alone(server, role, ansible, login, leak
             results, printed = ansible(MODULE, calls[0], calls[1], calls[0], options=["-vvv", "--diff"])
         assert [result["changed"] for result in results] == [True, True, True]
         scan.text("ansible", printed)
+        # Into the catalog's file. In the log it may be cut in two, by the header of a page.
+        server.sql("CHECKPOINT")
         scan.container(server.client, server.container)
         scan.database(server.sql)
-    server.sql("CHECKPOINT")
     catalog = server.sql("SELECT pg_relation_filepath('pg_authid')")[0][0]
     unexpected = [place for place in scan.places() if not place.endswith(catalog) and "/pg_wal/" not in place]
-    assert unexpected == [] and scan.places() != []
+    assert unexpected == [] and [place for place in scan.places() if place.endswith(catalog)] != []
 
 
 @pytest.mark.parametrize("view", ["pg_stat_statements", "pg_stat_monitor"])
