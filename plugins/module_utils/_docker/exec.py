@@ -11,6 +11,7 @@ This module util is PRIVATE to the collection: it may change without notice.
 from __future__ import annotations
 
 import json
+import re
 import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Mapping, Sequence
@@ -38,6 +39,10 @@ _HEADER_BYTES = 8
 _STDOUT = 1
 # More than any answer; a command that floods its output shall not fill the memory.
 _MOST_BYTES = 16 * 1024 * 1024
+
+# A server's socket, as the agent names it, and a container, as the engine does.
+_SOCKET = re.compile(r"\S*/\.s\.PGSQL\.\d+")
+_ITSELF = re.compile(r"[Cc]ontainer [0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,7 @@ def run(client: APIClient, container: str, command: Sequence[str], stdin: bytes,
             ) from error
         if error.details["status"] == 409:
             raise ContainerFailed(
-                f"Nothing can be run in container {container!r}: {error.message.split(': ', 1)[-1]}."
+                f"Nothing can be run in container {container!r}: {_ITSELF.sub('it', error.message.split(': ', 1)[-1])}."
                 " Start it, or unpause it; its log tells why it has stopped."
             ) from error
         raise
@@ -180,6 +185,9 @@ def _answer(container: str, executed: Executed) -> dict[str, Any]:
         raise ContainerFailed(
             f"The agent in container {container!r} failed with exit code {executed.code}: {last[0]}"
         ) from error
+    if answer.get("error"):
+        # The agent does not know what its container is called, and calls the server by its socket.
+        answer["error"]["message"] = _SOCKET.sub(lambda _found: container, answer["error"]["message"])
     return answer
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import posixpath
 import re
 import tarfile
@@ -187,10 +188,20 @@ def _shown(file: File, found: Found | None) -> Any:
     if found is None:
         return None
     return {
-        "content": "<hidden>" if file.secret else found.data.decode("utf-8", "replace"),
+        "content": "<hidden>" if file.secret else _readable(found.data.decode("utf-8", "replace")),
         "mode": f"{found.mode:04o}",
         "owner": f"{found.uid}:{found.gid}",
     }
+
+
+def _readable(text: str) -> Any:
+    """A text such that a comparison of two shows what differs, which Ansible does not do within a long line."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text.split("\n") if "\n" in text else text
+    # Only where equal values have equal texts: a file that is written is not shown as the same.
+    return value if json.dumps(value, sort_keys=True) == text else text
 
 
 # --- Archives ------------------------------------------------------------------------------------

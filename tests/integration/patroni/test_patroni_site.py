@@ -227,6 +227,7 @@ def test_destroy_keeps_the_data_unless_the_name_is_typed(site: Site) -> None:
     assert not [node for node in NODES if site.exists(node)]
     told = site.play("status", *given(fail_on_problem=True), expect=2)
     assert f"{NODES[1]}: its container is missing" in told, told
+    assert "The playbook site makes them, and they serve what their volumes hold" in told, told
     assert data <= site.volumes()
     site.play("deploy")
     assert site.ask(site.leader(), "SELECT two FROM kept") == 2

@@ -5,9 +5,15 @@
 
 from __future__ import annotations
 
+import json
+from typing import NoReturn
+
 import pytest
+from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.errors import ContainerFailed, InvalidInput
-from ansible_collections.howdah.postgresql.plugins.module_utils._docker.exec import AGENT, Executed, _answer
+from ansible_collections.howdah.postgresql.plugins.module_utils._docker.exec import AGENT, Executed, _answer, run
+from docker.errors import APIError
+from requests import Response
 
 REFUSED = "OCI runtime exec failed: exec failed: unable to start container process: "
 
@@ -31,3 +37,30 @@ def test_a_container_that_ends_in_this_moment_is_not_taken_for_one_of_another_im
 def test_an_agent_that_says_nothing_has_failed() -> None:
     with pytest.raises(ContainerFailed, match="137: no output"):
         _answer("pg1", Executed(137, b"", b""))
+
+
+def test_a_server_is_called_by_its_container() -> None:
+    error = {"message": "There is no role 'app' on /var/run/postgresql/.s.PGSQL.5432. Create it.", "number": 1404}
+    told = _answer("pg1", Executed(1, json.dumps({"error": error}).encode(), b""))["error"]["message"]
+    assert told == "There is no role 'app' on pg1. Create it."
+
+
+# As Engine 20.10 says it.
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("Container {} is not running", "it is not running"),
+        ("Container {} is paused, unpause the container before exec", "it is paused, unpause the container before exec"),
+    ],
+)
+def test_a_container_is_called_by_its_name(said: str, told: str) -> None:
+    class Client:
+        timeout = 60
+
+        def exec_create(self, *_arguments: object, **_options: object) -> NoReturn:
+            response = Response()
+            response.status_code = 409
+            raise APIError("409 Client Error", response, said.format("c6f9" * 16))
+
+    with pytest.raises(ContainerFailed, match=f"in container 'pg1': {told}. Start it"):
+        run(Client(), "pg1", ["true"], b"", Deadline(5))

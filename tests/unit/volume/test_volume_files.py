@@ -93,3 +93,19 @@ def test_an_archive_is_read_back_as_it_was_written() -> None:
         "tls/node.key": Found(SECRET.encode(), 0o600, 999, 998),
         "patroni.yml": Found(b"{}", 0o644, 999, 998),
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ('{"a": {"b": [1, "x"]}, "c": null}', {"a": {"b": [1, "x"]}, "c": None}),
+        ('{"c":null}', '{"c":null}'),  # another text of the same value: shown as it is, or the two would look equal
+        ("[global]\nrepo1-path=/var\n", ["[global]", "repo1-path=/var", ""]),
+        ("postgres", "postgres"),
+    ],
+)
+def test_a_comparison_shows_what_differs_within_a_file(text: str, shown: Any) -> None:
+    found = Observed(True, {"patroni.yml": Found(b"{}", 0o600, 999, 999)})
+    decided = volume_files.plan(wish({"path": "patroni.yml", "content": text}), found)
+    assert decided.plan.after["patroni.yml"]["content"] == shown
+    assert decided.plan.before["patroni.yml"]["content"] == {}
