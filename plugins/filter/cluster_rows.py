@@ -15,7 +15,7 @@ description:
     A member that Patroni does not know has a row, too.
   - Of a member whose container does not run, Patroni goes on telling for a while what it last heard. Such a member is
     V(down), without a lag.
-positional: containers, now
+positional: containers, now, unseen
 options:
   _input:
     description: What M(howdah.postgresql.patroni_info) returned, with
@@ -33,6 +33,11 @@ options:
     description: Seconds of the epoch, for the age of the images.
     type: float
     required: true
+  unseen:
+    description: Members whose machines could not be asked about their containers. Each has a row, and a problem.
+    type: list
+    elements: str
+    default: []
 """
 
 EXAMPLES = r"""
@@ -52,17 +57,20 @@ from datetime import datetime, timezone
 from typing import Any, Callable, Iterable, Mapping
 
 _DAY = 86400
+_UNSEEN = "its machine could not be asked"
 
 
 def cluster_rows(
-    cluster: Mapping[str, Any], containers: Iterable[Mapping[str, Any]], now: float
+    cluster: Mapping[str, Any], containers: Iterable[Mapping[str, Any]], now: float, unseen: Iterable[str] = ()
 ) -> list[dict[str, Any]]:
     """A row for each member, in the order of the containers; members on other engines follow."""
     asked = cluster.get("members") is not None
     members = {member["name"]: member for member in cluster.get("members") or ()}
     found = {container["name"]: container for container in containers}
-    names = [*found, *(name for name in members if name not in found)]
-    return [_row(name, members.get(name, {}), found.get(name, {}), asked, now) for name in names]
+    silent = set(unseen) - set(found)
+    names = dict.fromkeys([*found, *sorted(silent), *members])
+    rows = [_row(name, members.get(name, {}), found.get(name, {}), asked, now) for name in names]
+    return [{**row, "problem": _UNSEEN} if row["member"] in silent else row for row in rows]
 
 
 def _row(

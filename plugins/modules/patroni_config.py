@@ -217,11 +217,14 @@ def _refuse_unknown(
     if not new:
         return
     place = _place(patroni, cluster)
-    shown = patroni.command(place, _shown(wanted))["settings"]
-    unknown = sorted(name for name in new if shown.get(name) is None)
+    told = patroni.command(place, _shown(wanted))
+    unknown = sorted(name for name in new if told["settings"].get(name) is None)
     if unknown:
+        # An image that is older than this does not tell.
+        similar = told.get("settings_similar", {})
+        named = ", ".join(f"{name} ({similar[name]}?)" if name in similar else name for name in unknown)
         raise SettingsDropped(
-            f"The server of {place} does not know {', '.join(unknown)}, and Patroni would drop it."
+            f"The server of {place} does not know {named}, and Patroni would drop it."
             " The cluster's configuration was not changed.",
             dropped=dict.fromkeys(unknown, dynamic.UNKNOWN),
         )

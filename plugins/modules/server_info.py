@@ -92,6 +92,11 @@ settings:
   returned: success
   type: dict
   sample: {"shared_buffers": "128MB"}
+settings_similar:
+  description: Of the settings asked for that have no value, those whose names are almost one that the server has.
+  returned: success
+  type: dict
+  sample: {"shared_bufers": "shared_buffers"}
 databases:
   description: The databases that accept connections.
   returned: success

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any, Sequence
 
 from .._core.deadline import Deadline
-from .connect import connect
+from .connect import Session, connect
 from .role import begin_reading
 from .target import Target
 
@@ -55,6 +55,8 @@ def server_info(target: Target, settings: Sequence[str], deadline: Deadline) -> 
                 "reading settings",
             )
         )
+        unknown = [name for name in settings if name not in visible]
+        similar = _similar(unknown, session, deadline) if unknown else {}
         version, started, identifier, user = session.query(
             "SELECT current_setting('server_version'), pg_postmaster_start_time(),"
             " (SELECT system_identifier::text FROM pg_control_system()), session_user::text",
@@ -85,6 +87,7 @@ def server_info(target: Target, settings: Sequence[str], deadline: Deadline) -> 
         "system_identifier": identifier,
         "data_directory": visible.get("data_directory"),
         "settings": {name: visible.get(name) for name in settings},
+        "settings_similar": similar,
         "archiver": {
             "mode": archiver[0],
             "lsn": archiver[1],
@@ -98,3 +101,11 @@ def server_info(target: Target, settings: Sequence[str], deadline: Deadline) -> 
         "databases": [{"name": name, "size_bytes": size} for name, size in databases],
         "login_role": user,
     }
+
+
+def _similar(unknown: Sequence[str], session: Session, deadline: Deadline) -> dict[str, str]:
+    """Settings that the server has, by the names without one that may have been meant for them."""
+    from difflib import get_close_matches
+
+    known = [row[0] for row in session.query("SELECT name FROM pg_catalog.pg_settings", (), deadline, "reading names")]
+    return {name: close[0] for name in unknown for close in [get_close_matches(name, known, 1, 0.8)] if close}

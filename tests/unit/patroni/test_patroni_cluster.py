@@ -191,6 +191,17 @@ def test_what_patroni_remembers_of_a_dead_member_does_not_pass_for_its_state() -
     assert gone | {"state": "down", "problem": "its container is missing"} == gone
 
 
+def test_a_machine_that_ansible_does_not_reach_has_a_row_with_a_problem() -> None:
+    """Patroni may still know its member, as somebody who serves, or not any more."""
+    told = cluster(LEADER, member("pg2", lag=0)).told()
+    rows = cluster_rows(told, [{"name": "pg1", "state": "running", "health": "healthy"}], 0, ["pg3", "pg2"])
+    assert [(row["member"], row["role"], row["problem"]) for row in rows] == [
+        ("pg1", "leader", ""),
+        ("pg2", "quorum standby", "its machine could not be asked"),
+        ("pg3", "", "its machine could not be asked"),
+    ]
+
+
 class _Rest:
     """Answers requests for a switchover one after another."""
 
