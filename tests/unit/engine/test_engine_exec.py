@@ -50,7 +50,7 @@ def test_a_server_is_called_by_its_container() -> None:
     ("said", "told"),
     [
         ("Container {} is not running", "it is not running"),
-        ("Container {} is paused, unpause the container before exec", "it is paused, unpause the container before exec"),
+        ("Container {} is paused, unpause the container before", "it is paused, unpause the container before"),
     ],
 )
 def test_a_container_is_called_by_its_name(said: str, told: str) -> None:
