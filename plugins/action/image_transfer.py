@@ -9,6 +9,7 @@ import json
 import os
 from typing import Any
 
+from ansible.utils.display import Display
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.errors import (
     InvalidInput,
@@ -24,8 +25,11 @@ from ansible_collections.howdah.postgresql.plugins.plugin_utils._action import H
 
 _COMPANION = ".json"
 _UNFINISHED = ".new"
+_MB = 1e6
 # Reading what has just been written: a disk that needs longer than this is broken.
 _HASH_SECONDS = 600
+
+display = Display()
 
 
 class ActionModule(HowdahAction):
@@ -46,18 +50,22 @@ class ActionModule(HowdahAction):
         return act(path, prepared, task_vars)
 
     def _save(self, path: str, prepared: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        result = self._module(task_vars, prepared)
+        if not result.pop("archive_wanted", False):
+            return result
         unfinished = path + _UNFINISHED
         try:
-            if not self._task.check_mode:
-                os.makedirs(os.path.dirname(path), exist_ok=True)
-            elsewhere = not self._is_local() and not self._task.check_mode
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            elsewhere = not self._is_local()
             archive = self._remote_file(b"") if elsewhere else unfinished
+            self._tell("saving", task_vars)
             result = self._module(task_vars, {**prepared, "archive": archive})
             made = result.pop("recorded", None)
             if made is None:
                 return result
             recorded = Recorded(**made)
             if elsewhere:
+                self._tell(f"fetching {recorded.size / _MB:.0f} MB of", task_vars)
                 self._connection.fetch_file(archive, unfinished)
                 with open(unfinished, "rb") as file:
                     if sha256(file, Deadline(_HASH_SECONDS)) != recorded.sha256:
@@ -84,7 +92,13 @@ class ActionModule(HowdahAction):
         result = self._module(task_vars, prepared)
         if not result.pop("archive_wanted", False):
             return result
+        self._tell(f"sending {os.path.getsize(path) / _MB:.0f} MB of", task_vars)
         return self._module(task_vars, {**prepared, "archive": self._remote_file(path)})
+
+    def _tell(self, doing: str, task_vars: dict[str, Any]) -> None:
+        """What takes minutes is not done in silence."""
+        if not self._task.no_log:
+            display.display(f"{task_vars['inventory_hostname']}: {doing} {self._task.args['name']}")
 
     def _remote_file(self, content: bytes | str) -> str:
         """A file on the managed host that this login and the module can use; from bytes, or the file of a path."""

@@ -162,6 +162,9 @@ class _Transfer:
         fingerprint = image_transfer.fingerprint(image)
         self.report.add(image_id=image["Id"], fingerprint=fingerprint)
         plan = image_transfer.plan("save", self.name, self.fingerprint_saved(), fingerprint)
+        if plan.changed and not self.check_mode and "archive" not in self.prepared:
+            self.report.add(archive_wanted=True)  # the action plugin comes again with a file for it
+            return
         self.report.plan(plan)
         if plan.changed and not self.check_mode:
             made = image_transfer.save(self.client, self.deadline, self.name, image, self.prepared["archive"])

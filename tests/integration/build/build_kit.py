@@ -48,6 +48,7 @@ class Site:
         self.name = f"howdah-build-{secrets.token_hex(4)}:1"
         self.names = [self.name]
         self.bust = secrets.token_hex(4)
+        self.said = ""  # by the last run of results
         self.local_tmp = folder / "tmp"
         self.elsewhere = folder / "elsewhere"  # instead of /tmp: nobody removes there what a killed task leaves
         self.elsewhere.mkdir()
@@ -105,6 +106,7 @@ class Site:
             self.command(str(self.write(*tasks)), *arguments, connection=connection), cwd=self.folder, check=False,
             env=self.environment("result_only"), capture_output=True, text=True, timeout=60,
         )
+        self.said = done.stdout
         lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
         assert len(lines) == len(tasks), done.stdout + done.stderr
         return [json.loads(line[len("RESULT "):]) for line in lines]

@@ -34,6 +34,8 @@ def test_by_way_of_an_archive(site: Site, connection: str) -> None:
     assert image
     results = site.results(*checked(SAVE, SAVE, LOAD), connection=connection)
     assert told(results) == [(True, [f"save {site.name}: it is not there"]), (False, []), (False, [])]
+    assert site.said.count(f": saving {site.name}\n") == 1
+    assert site.said.count(f": fetching 0 MB of {site.name}\n") == (connection == "like_remote")
     archive = site.folder / "cache/image.tar"
     assert archive.stat().st_size == results[1]["size"]
     assert sorted(path.name for path in archive.parent.iterdir()) == ["image.tar", "image.tar.json"]
@@ -41,6 +43,7 @@ def test_by_way_of_an_archive(site: Site, connection: str) -> None:
     site.engine.remove_image(site.name)
     results = site.results(*checked(LOAD, LOAD), connection=connection)
     assert told(results) == [(True, [f"load {site.name}: it is not there"]), (False, [])]
+    assert site.said.count(f": sending 0 MB of {site.name}\n") == (connection == "like_remote")
     loaded = site.image()
     assert loaded and {**loaded, "Metadata": None} == {**image, "Metadata": None}  # the time of tagging
     assert site.run()["changed"] is False  # as if it had been built here
@@ -69,10 +72,11 @@ def test_an_archive_that_was_damaged_is_refused(site: Site) -> None:
 
 
 def test_nothing_is_left_of_a_failure(site: Site) -> None:
-    missing, nowhere = site.results({**SAVE, "name": "howdah-build-none:1"}, {**SAVE, "path": "/proc/none/image.tar"})
+    absent, unwritable = {**SAVE, "name": "howdah-build-none:1"}, {**SAVE, "path": "/proc/none/image.tar"}
+    _built, missing, nowhere = site.results({}, absent, unwritable)
     assert missing["code"] == 1200
     assert "cannot be kept on the controller as /proc/none/image.tar" in nowhere["msg"]
-    assert list((site.folder / "cache").iterdir()) == []
+    assert not (site.folder / "cache").exists()
 
 
 def test_check_mode_tells_what_follows_a_build_that_it_has_not_made(site: Site) -> None:
