@@ -108,7 +108,7 @@ leader:
   returned: success
   type: str
 pending:
-  description: Names of the members whose settings wait for a restart.
+  description: Names of the members whose settings wait for a restart; in check mode also those whose will.
   returned: success
   type: list
   elements: str
@@ -206,28 +206,27 @@ def _place(patroni: rest.Rest, cluster: Cluster) -> str:
     return leader.name if leader.name in patroni.containers else patroni.containers[0]
 
 
-def _refuse_unknown(
-    patroni: rest.Rest, wanted: Mapping[str, str], changes: Mapping[str, Any], cluster: Cluster
-) -> None:
-    """Refuse settings that no server has, before Patroni stores them.
+def _look_ahead(patroni: rest.Rest, changed: Mapping[str, str | None], cluster: Cluster) -> list[str]:
+    """Those of the settings that change which take a restart, by what the server says of them.
 
-    :param wanted: all that is declared: what is asked for may have been answered along.
+    :param changed: settings that change, with their values to be; None for what goes.
+    :raises SettingsDropped: for what no server has, before Patroni stores it.
     """
-    new = {name for name in dynamic.parameters(changes) if "." not in name}
-    if not new:
-        return
     place = _place(patroni, cluster)
-    told = patroni.command(place, _shown(wanted))
-    unknown = sorted(name for name in new if told["settings"].get(name) is None)
+    told = patroni.command(place, _shown(changed))
+    have = told["settings"]
+    unknown = [name for name, value in changed.items() if value is not None and "." not in name and have[name] is None]
     if unknown:
-        # An image that is older than this does not tell.
+        # An image that is older than this tells neither.
         similar = told.get("settings_similar", {})
-        named = ", ".join(f"{name} ({similar[name]}?)" if name in similar else name for name in unknown)
+        named = ", ".join(f"{name} ({similar[name]}?)" if name in similar else name for name in sorted(unknown))
         raise SettingsDropped(
             f"The server of {place} does not know {named}, and Patroni would drop it."
             " The cluster's configuration was not changed.",
             dropped=dict.fromkeys(unknown, dynamic.UNKNOWN),
         )
+    restart = told.get("settings_restart", [])
+    return [name for name in restart if (value := changed[name]) is None or not dynamic.same(value, have[name])]
 
 
 def _await_rounds(patroni: rest.Rest, names: Sequence[str], patience: float, deadline: Deadline) -> None:
@@ -310,23 +309,31 @@ def work(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
         seen = None
     changes = dynamic.patch(config, have, params["exact_parameters"], params["tracked"])
     report.plan(dynamic.plan(changes, have))
+    restart: list[str] = []
+    changed = dynamic.changed_parameters(changes, have)
     if not changes:
         cluster = _verify(patroni, config, 0, deadline, seen)
     else:
         cluster = seen or patroni.cluster()
-        _refuse_unknown(patroni, wanted, changes, cluster)
+        if changed:
+            restart = _look_ahead(patroni, changed, cluster)
+            report.plan(dynamic.plan(changes, have, restart))
     if changes and not report.check_mode:
         leader = cluster.need_leader()
         patroni.must("PATCH", "/config", leader.rest, changes, 10, "change the configuration")
         patience = round_seconds + _MARGIN_SECONDS
-        if dynamic.removes_parameters(changes):
+        if None in changed.values():
             # What the server has by itself is not known, so that nothing else tells when it has that, or waits for it.
             serving = [member.name for member in cluster.members if member.serves]
             _await_rounds(patroni, serving, round_seconds + patience, deadline)
         cluster = _verify(patroni, config, patience, deadline)
     report.add(
         leader=cluster.leader.name if cluster.leader else None,
-        pending=[member.name for member in cluster.members if member.pending_restart],
+        pending=[
+            member.name
+            for member in cluster.members
+            if member.pending_restart or (restart and report.check_mode and member.serves)
+        ],
     )
 
 

@@ -44,6 +44,12 @@ options:
     type: list
     elements: str
     default: []
+  foreseen:
+    description:
+      - Names of members that will wait for a restart by then. Counts in check mode only, and without O(members).
+    type: list
+    elements: str
+    default: []
   timeout:
     description: Limit in seconds for the whole task.
     type: float
@@ -128,6 +134,7 @@ OPTIONS: dict[str, Any] = {
     **rest.ARGUMENT_SPEC,
     "members": {"type": "list", "elements": "str"},
     "passed_over": {"type": "list", "elements": "str", "default": [], "no_log": False},
+    "foreseen": {"type": "list", "elements": "str", "default": []},
     "timeout": {"type": "float", "default": 600},
 }
 RULES: dict[str, Any] = {"required_together": client.REQUIRED_TOGETHER}
@@ -140,7 +147,11 @@ def work(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
     unknown = [name for name in named or () if cluster.member(name) is None]
     if unknown:
         raise InvalidInput(f"The cluster {cluster.scope} has no member {', '.join(unknown)}.")
-    due = [m for m in cluster.members if (m.pending_restart if named is None else m.name in named)]
+    if named is None:
+        foreseen = params["foreseen"] if report.check_mode else ()
+        due = [member for member in cluster.members if member.pending_restart or member.name in foreseen]
+    else:
+        due = [member for member in cluster.members if member.name in named]
     report.plan(steps.restart_plan(due))
     if due and not report.check_mode:
         done: list[str] = []

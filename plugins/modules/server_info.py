@@ -92,6 +92,11 @@ settings:
   returned: success
   type: dict
   sample: {"shared_buffers": "128MB"}
+settings_restart:
+  description: Of the settings asked for, those that a server takes over only when it starts.
+  returned: success
+  type: list
+  elements: str
 settings_similar:
   description: Of the settings asked for that have no value, those whose names are almost one that the server has.
   returned: success

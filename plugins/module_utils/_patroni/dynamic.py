@@ -8,7 +8,7 @@ This module util is PRIVATE to the collection: it may change without notice.
 from __future__ import annotations
 
 import re
-from typing import Any, Iterable, Mapping
+from typing import Any, Collection, Iterable, Mapping
 
 from .._core.errors import InvalidInput
 from .._core.plan import Action, Plan
@@ -142,8 +142,11 @@ def _section(config: Mapping[str, Any], path: Iterable[str]) -> Mapping[str, Any
     return config
 
 
-def plan(changes: Mapping[str, Any], have: Mapping[str, Any]) -> Plan:
-    """The steps of a patch, and the parts of the configuration before and after it."""
+def plan(changes: Mapping[str, Any], have: Mapping[str, Any], restart: Collection[str] = ()) -> Plan:
+    """The steps of a patch, and the parts of the configuration before and after it.
+
+    :param restart: settings of the server that change, and that it takes over only when it starts.
+    """
     actions: list[Action] = []
     before: dict[str, Any] = {}
     after: dict[str, Any] = {}
@@ -164,6 +167,8 @@ def plan(changes: Mapping[str, Any], have: Mapping[str, Any]) -> Plan:
             before[name] = shown_old
         if new is not None:
             after[name] = shown_new
+    if restart:
+        after["waits for a restart"] = sorted(restart)
     return Plan(tuple(actions), before, after)
 
 
@@ -190,12 +195,15 @@ def parameters(wanted: Mapping[str, Any]) -> dict[str, str]:
     return {name: str(_plain(value)) for name, value in _section(wanted, PARAMETERS).items() if value is not None}
 
 
-def removes_parameters(changes: Mapping[str, Any]) -> bool:
-    """Whether a patch removes settings of the server."""
-    return any(
-        value is None and (path[:2] == PARAMETERS or PARAMETERS[: len(path)] == path)
-        for path, value in _leaves(changes, ())
-    )
+def changed_parameters(changes: Mapping[str, Any], have: Mapping[str, Any]) -> dict[str, str | None]:
+    """The server's settings that a patch changes, as text; None for what goes."""
+    changed: dict[str, str | None] = {}
+    for path, value in _leaves(changes, ()):
+        if path[:2] == PARAMETERS and len(path) == len(PARAMETERS) + 1:
+            changed[path[-1]] = None if value is None else str(_plain(value))
+        elif value is None and PARAMETERS[: len(path)] == path:
+            changed.update(dict.fromkeys(_section(have, PARAMETERS)))
+    return changed
 
 
 def unsettled(

@@ -46,15 +46,15 @@ def server_info(target: Target, settings: Sequence[str], deadline: Deadline) -> 
         begin_reading(session, deadline)
         version_num = session.version_num
         names = ["data_directory", *settings]
-        visible = dict(
-            session.query(
-                # As SHOW has it, with the unit; what may not be seen is not in the view.
-                "SELECT name, current_setting(name) FROM pg_catalog.pg_settings WHERE name = ANY (%s)",
-                (names,),
-                deadline,
-                "reading settings",
-            )
+        rows = session.query(
+            # As SHOW has it, with the unit; what may not be seen is not in the view.
+            "SELECT name, current_setting(name), context = 'postmaster'"
+            "  FROM pg_catalog.pg_settings WHERE name = ANY (%s)",
+            (names,),
+            deadline,
+            "reading settings",
         )
+        visible = {name: value for name, value, _restart in rows}
         unknown = [name for name in settings if name not in visible]
         similar = _similar(unknown, session, deadline) if unknown else {}
         version, started, identifier, user = session.query(
@@ -87,6 +87,7 @@ def server_info(target: Target, settings: Sequence[str], deadline: Deadline) -> 
         "system_identifier": identifier,
         "data_directory": visible.get("data_directory"),
         "settings": {name: visible.get(name) for name in settings},
+        "settings_restart": [name for name, _value, restart in rows if restart and name in settings],
         "settings_similar": similar,
         "archiver": {
             "mode": archiver[0],

@@ -122,7 +122,7 @@ def test_a_password_of_one_character_leaves_the_number(ansible, login):
 
 
 def test_server_info(server, ansible, login):
-    asked = {"settings": ["log_statement", "no_such", "log_statment"]}
+    asked = {"settings": ["log_statement", "no_such", "log_statment", "port"]}
     results, _printed = ansible(
         "howdah.postgresql.server_info",
         {**login, **asked},
@@ -131,7 +131,8 @@ def test_server_info(server, ansible, login):
     )
     identifier = str(server.sql("SELECT system_identifier FROM pg_control_system()")[0][0])
     for result in results[:2]:
-        assert result["settings"] == {"log_statement": "all", "no_such": None, "log_statment": None}
+        assert result["settings"] == {"log_statement": "all", "no_such": None, "log_statment": None, "port": "5432"}
+        assert result["settings_restart"] == ["port"]
         assert result["settings_similar"] == {"log_statment": "log_statement"} and not result["changed"]
         assert result["version_num"] >= 150000 and result["login_role"] == "postgres" and not result["in_recovery"]
         assert "postgres" in [database["name"] for database in result["databases"]]

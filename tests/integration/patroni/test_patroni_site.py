@@ -120,11 +120,14 @@ def test_a_setting_that_is_not_declared_any_more_goes(site: Site) -> None:
     leader = site.leader()
     by_hand = {"postgresql": {"parameters": {"random_page_cost": "2"}}}
     assert site.module("patroni_config", config=by_hand)["changed"] is True
-    site.play("deploy", *given(patroni_settings={"work_mem": "7MB", "max_locks_per_transaction": 65}))
+    declared = given(patroni_settings={"work_mem": "7MB", "max_locks_per_transaction": 65})
+    planned = site.play("deploy", "--check", "--diff", *declared)
+    assert '"waits for a restart": [' in planned and f'"{leader}": "restarted"' in planned, planned
+    assert changed(site.play("deploy", *declared)) == changed(planned)
     assert (site.ask(leader, "SHOW work_mem"), site.ask(leader, "SHOW max_locks_per_transaction")) == ("7MB", "65")
     foreseen = site.play("deploy", "--check", "--diff")
     assert '-    "postgresql.parameters.work_mem": "7MB"' in foreseen, foreseen
-    assert changed(site.play("deploy")) > 0
+    assert changed(site.play("deploy")) == changed(foreseen) > 0
     for node in NODES:
         assert site.ask(node, "SHOW work_mem") == "4MB"
         assert site.ask(node, "SHOW max_locks_per_transaction") == "64"

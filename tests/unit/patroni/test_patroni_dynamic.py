@@ -114,15 +114,26 @@ def test_the_note_is_told_only_where_there_is_nothing_else() -> None:
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"ttl": None}, False),
-        ({"postgresql": {"use_slots": None}}, False),
-        ({"postgresql": {"parameters": {"work_mem": "4MB"}}}, False),
-        ({"postgresql": {"parameters": {"work_mem": None}}}, True),
-        ({"postgresql": {"parameters": None}}, True),
+        ({"ttl": None}, {}),
+        ({"postgresql": {"use_slots": None}}, {}),
+        ({"postgresql": {"parameters": {"work_mem": "4MB", "jit": False}}}, {"work_mem": "4MB", "jit": "off"}),
+        ({"postgresql": {"parameters": {"work_mem": None}}}, {"work_mem": None}),
+        ({"postgresql": {"parameters": None}}, dict.fromkeys(HAVE["postgresql"]["parameters"])),
+        ({"postgresql": None}, dict.fromkeys(HAVE["postgresql"]["parameters"])),
     ],
 )
-def test_removed_settings_of_the_server_are_known(changes: dict[str, Any], expected: bool) -> None:
-    assert dynamic.removes_parameters(changes) is expected
+def test_changed_settings_of_the_server_are_known(changes: dict[str, Any], expected: dict[str, str | None]) -> None:
+    assert dynamic.changed_parameters(changes, HAVE) == expected
+
+
+def test_a_plan_tells_what_waits_for_a_restart() -> None:
+    changes = {"postgresql": {"parameters": {"max_connections": 200, "work_mem": "8MB"}}}
+    shown = dynamic.plan(changes, HAVE, ["max_connections"]).result()["diff"]["after"]
+    assert shown == {
+        "postgresql.parameters.max_connections": 200,
+        "postgresql.parameters.work_mem": "8MB",
+        "waits for a restart": ["max_connections"],
+    }
 
 
 def test_a_plan_tells_old_and_new_and_hides_what_may_be_secret() -> None:
