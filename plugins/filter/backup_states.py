@@ -85,7 +85,7 @@ def _row(
         "keeps": ", ".join(map(_keeps, found.get("repositories") or [])),
         "MiB": round(sum(one["repository_size"] for one in backups) / 1048576),
         "on schedule": _scheduled(last, now) if last else "not yet" if schedule.get("next") else "",
-        "next": _stamp(schedule.get("next")),
+        "next (UTC)": _stamp(schedule.get("next")),
         "archived": max((one["max"] for one in found.get("archives") or [] if one["max"]), default=""),
         "waiting MiB": "" if waiting is None else round(waiting / 1048576, 1),
         "problem": "; ".join(_problems(found, schedule, archiver, limit)),

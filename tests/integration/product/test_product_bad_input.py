@@ -124,6 +124,16 @@ def test_a_restore_with_a_misspelt_variable(site: Site, engine_objects: Objects)
     assert engine_objects() == before
 
 
+def test_a_restore_without_a_password(site: Site, engine_objects: Objects) -> None:
+    """It would be missed when the servers are stopped, and their data replaced."""
+    before = engine_objects()
+    done = site.run("restore", "-e", "restore_from=backup1", password="")
+    assert done.returncode != 0
+    told = f"The password of the superuser of {NODE} is empty or not given. Export POSTGRES_PASSWORD, as for site."
+    assert f"{told} Nothing was changed." in said(done.stdout)
+    assert engine_objects() == before
+
+
 def test_port_that_is_taken(site: Site, engine_objects: Objects, test_image: str) -> None:
     before = engine_objects()
     with socket.socket() as holder:

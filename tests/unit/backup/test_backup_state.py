@@ -37,7 +37,7 @@ def row(found: dict[str, Any], archiver: dict[str, Any] | None = None, limit: st
 def test_how_backups_are_that_are_well() -> None:
     assert row(GOOD) == {
         "repository": "r", "backups": 2, "newest": "diff 2 h ago", "oldest": "5 d ago", "keeps": "2 full, all",
-        "MiB": 4, "on schedule": "diff well 2 h ago", "next": "2026-09-21 14:14",
+        "MiB": 4, "on schedule": "diff well 2 h ago", "next (UTC)": "2026-09-21 14:14",
         "archived": "000000010000000000000009", "waiting MiB": 1.0, "problem": "",
     }  # fmt: skip
     assert row({**GOOD, "schedule": {"next": NOW + 60}})["on schedule"] == "not yet"
