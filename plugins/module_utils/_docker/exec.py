@@ -40,8 +40,9 @@ _STDOUT = 1
 # More than any answer; a command that floods its output shall not fill the memory.
 _MOST_BYTES = 16 * 1024 * 1024
 
-# A server's socket, as the agent names it, and a container, as the engine does.
-_SOCKET = re.compile(r"\S*/\.s\.PGSQL\.\d+")
+# A server's socket, as the agent names it (libpq, which tells of the path itself, quotes it), and a container, as the
+# engine does.
+_SOCKET = re.compile(r"(?<!\S)/\S*/\.s\.PGSQL\.\d+")
 _ITSELF = re.compile(r"[Cc]ontainer [0-9a-f]{64}")
 
 

@@ -15,6 +15,7 @@ from ansible_collections.howdah.postgresql.plugins.module_utils._docker.exec imp
 from docker.errors import APIError
 from requests import Response
 
+LIBPQ = 'connection to server on socket "/tmp/.s.PGSQL.5432" failed: No such file'
 REFUSED = "OCI runtime exec failed: exec failed: unable to start container process: "
 
 
@@ -39,10 +40,17 @@ def test_an_agent_that_says_nothing_has_failed() -> None:
         _answer("pg1", Executed(137, b"", b""))
 
 
-def test_a_server_is_called_by_its_container() -> None:
-    error = {"message": "There is no role 'app' on /var/run/postgresql/.s.PGSQL.5432. Create it.", "number": 1404}
-    told = _answer("pg1", Executed(1, json.dumps({"error": error}).encode(), b""))["error"]["message"]
-    assert told == "There is no role 'app' on pg1. Create it."
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("There is no role on /var/run/postgresql/.s.PGSQL.5432. Create it.", "There is no role on pg1. Create it."),
+        ("/tmp/.s.PGSQL.5433: refused", "pg1: refused"),
+        (LIBPQ, LIBPQ),  # they are about the path
+    ],
+)
+def test_a_server_is_called_by_its_container(said: str, told: str) -> None:
+    answer = {"error": {"message": said, "number": 1404}}
+    assert _answer("pg1", Executed(1, json.dumps(answer).encode(), b""))["error"]["message"] == told
 
 
 # As Engine 20.10 says it.
