@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -70,6 +72,12 @@ def test_from_nothing_to_nothing(artifact_site: Site, docker_client: docker.APIC
     status = site.run("status", **names)
     assert status.returncode == 0, status.stdout
     assert f"{NODE}" in status.stdout
+    (extract,) = re.findall(r"sed -n '(.+?)'", (CHECKOUT / "docs/operations.md").read_text(encoding="utf-8"))
+    told = subprocess.run(
+        ["sed", "-n", extract], input=site.run("status", "-e", "output=json", **names).stdout,
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert json.loads(told.stdout)["nodes"][0]["node"] == NODE
     query = site.run("status", "-e", "jmespath=nodes[].role", **names)
     assert '"primary"' in query.stdout
     assert "reserved name" not in query.stdout
