@@ -56,6 +56,8 @@ def gates_of(work: Workplace, parts: frozenset[str], scenarios: Sequence[str]) -
     several = max(1, min(2, work.cores - 1))
     gates = [
         image,
+        # It waits more than it works, and takes longest by far: all others find room beside it.
+        Gate("integration tests", "integration", partial(pytests.integration, work), needs, cores=several),
         Gate("ansible-test sanity", "sanity", partial(sanity.sanity, work)),
         Gate("artifact", "build", partial(artifact.build, work)),
         Gate("site", "site", partial(site.site, work)),
@@ -67,7 +69,6 @@ def gates_of(work: Workplace, parts: frozenset[str], scenarios: Sequence[str]) -
         Gate("changelog lint", "lint", partial(lint.changelog, work)),
         Gate("ruff", "lint", partial(lint.ruff, work)),
         Gate("unit tests", "unit", partial(pytests.unit, work), cores=several),
-        Gate("integration tests", "integration", partial(pytests.integration, work), needs, cores=several),
     ]
     gates += [Gate(f"molecule {name}", "molecule", partial(molecule.scenario, work, name), needs) for name in scenarios]
     if not scenarios:
