@@ -34,6 +34,12 @@ options:
     description: The variable C(groups).
     type: dict
     required: true
+  otherwise:
+    description:
+      - Which host it is to be where the target is the group of that kind, and the inventory has none of it. For servers
+        it has to have none of any kind, as an etcd can have an inventory of its own.
+      - A play without hosts ends well. On another host, it can say that it has found nobody.
+    type: str
 """
 
 EXAMPLES = r"""
@@ -52,7 +58,7 @@ _value:
   elements: str
 """
 
-from typing import Any, Callable, Container
+from typing import Any, Callable, Collection, Mapping
 
 from ansible.plugins.loader import test_loader
 
@@ -63,9 +69,14 @@ list(test_loader.all())
 _OTHERS = ("etcd", "backup", "proxy")
 
 
-def hosts_of(target: str | list[str], kind: str, groups: Container[str]) -> list[str]:
+def hosts_of(
+    target: str | list[str], kind: str, groups: Mapping[str, Collection[str]], otherwise: str = ""
+) -> list[str]:
     """Patterns of the hosts of that kind."""
     targets = [target] if isinstance(target, str) else target
+    wanted = ("postgres", *_OTHERS) if kind == "postgres" else (kind,)
+    if otherwise and targets == [kind] and not any(groups.get(group) for group in wanted):
+        return [otherwise]
     if kind == "postgres":
         return [*targets, *(f"!{other}" for other in _OTHERS if other in groups)]
     return [*targets, f"&{kind}"] if kind in groups else ["all", "!all"]

@@ -79,6 +79,7 @@ def test_the_page_leads_to_a_restore(reader: Reader) -> None:
              for command in restore]  # fmt: skip
     output = reader.type(typed)
     assert re.search(rf"Would restore the cluster {reader.prefix} from the backup \S+ of stanza", output)
+    assert re.search(r"archived up to [0-9A-F]{24};.* What was committed later will be gone\.", output)
     assert f"Restored the cluster {reader.prefix} from the backup" in output
     assert reader.sql("SELECT n FROM t") == "1"
     reader.login()

@@ -247,9 +247,18 @@ def test_backups_do_not_end_because_their_group_was_left_out(site: Site, docker_
         for arguments in ((), ("--check",), ("-e", "backup_end=another")):
             told = " ".join(site.run("deploy", *arguments, code=2).split())
             assert f"{NODE}: backed up so far, and this inventory has no group backup" in told
+        told = " ".join(site.run("site", code=2).split())
+        assert f"{NODE}: backed up so far, and this inventory has no group backup" in told
+        assert "Provide the images" not in told, "which takes minutes"
         assert docker_client.inspect_container(NODE)["Id"] == before
         told = site.run("deploy", "--check", "-e", f"backup_end={CLUSTER}")
         assert [line.split()[0] for line in changes(told)] == [NODE]
+        # A job that runs with it must not end well, as if it had done something.
+        for playbook in ("backup", "restore_drill", "restore"):
+            told = " ".join(site.run(playbook, code=2).split())
+            assert "This inventory has no group backup, and so there is no repository." in told
+        told = " ".join(site.run("status", "-e", "fail_on_problem=true", code=2).split())
+        assert f"not in this inventory: nobody looks at the backups of {NODE}: give the playbook the inventory" in told
         # Nor by a restore from a repository that the inventory knows as somebody else's.
         other = {"restore_from": REPOSITORY, "restore_stanza": CLUSTER, "restore_cluster": CLUSTER}
         told = " ".join(site.run("restore", "-e", json.dumps(other), code=2).split())

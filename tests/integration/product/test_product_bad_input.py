@@ -129,8 +129,8 @@ def test_a_restore_without_a_password(site: Site, engine_objects: Objects) -> No
     before = engine_objects()
     done = site.run("restore", "-e", "restore_from=backup1", password="")
     assert done.returncode != 0
-    told = f"The password of the superuser of {NODE} is empty or not given. Export POSTGRES_PASSWORD, as for site."
-    assert f"{told} Nothing was changed." in said(done.stdout)
+    told = f"The password of the superuser of {NODE} is empty or not given."
+    assert f"{told} Export POSTGRES_PASSWORD, or set server_password. Nothing was changed." in said(done.stdout)
     assert engine_objects() == before
 
 

@@ -9,7 +9,8 @@ import secrets
 import socket
 
 import psycopg2
-from conftest import Site, recap, said
+import yaml
+from conftest import NODE, Site, recap, said
 
 
 def lets_in(site: Site, password: str) -> bool:
@@ -46,7 +47,9 @@ def test_what_cannot_work_is_told_before_it_is_done(site: Site) -> None:
     assert "This would be PostgreSQL 16, and howdah-product-node has the data of 15." in said(rehearsed.stdout)
     refused = site.run("update", password="")
     assert refused.returncode == 2 and recap(refused.stdout)["changed"] == 0, refused.stdout
-    assert "The password of the superuser is empty or not given." in said(refused.stdout)
+    assert f"The password of the superuser of {NODE} is empty or not given." in said(refused.stdout)
+    nobody = site.run("rotate_password", "-e", '{"rotate_roles": {"app": "HOWDAH_NOT_EXPORTED"}}')
+    assert nobody.returncode == 2 and "Empty or not exported: what rotate_roles names for app." in said(nobody.stdout)
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         holder.listen()
@@ -56,3 +59,16 @@ def test_what_cannot_work_is_told_before_it_is_done(site: Site) -> None:
     taken = f"Port {port} for container howdah-product-node is taken by a process on the engine's host"
     assert taken in said(warned.stdout)
     assert lets_in(site, site.password)
+
+
+def test_a_machine_out_of_reach_has_a_row(site: Site) -> None:
+    nowhere = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
+    away = site.folder / "away.yml"
+    away.write_text(yaml.safe_dump({"postgres": {"hosts": {"howdah-product-away": nowhere}}}), encoding="utf-8")
+    told = site.run("status", "-i", str(away))
+    assert told.returncode == 4, told.stdout
+    rows = [line for line in told.stdout.splitlines() if line.startswith("howdah-product-") and "ok=" not in line]
+    assert [row.split()[0] for row in rows] == [NODE, "howdah-product-away"], told.stdout
+    assert rows[0].endswith("its container is missing") and rows[1].endswith("its machine could not be asked")
+    asked = site.run("status", "-i", str(away), "-e", "jmespath='nodes[].problem'")
+    assert '"its machine could not be asked"' in asked.stdout

@@ -226,12 +226,29 @@ def test_what_the_controller_has_no_library_for_is_left_to_the_modules_interpret
     ],
 )
 def test_a_play_is_for_hosts_of_its_kind(kind: str, groups: tuple[str, ...], expected: list[str]) -> None:
-    assert hosts_of("site", kind, groups) == expected
+    assert hosts_of("site", kind, dict.fromkeys(groups, ["host"])) == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "groups", "expected"),
+    [
+        pytest.param("postgres", {"postgres": ["pg1"]}, ["postgres"], id="somebody there"),
+        pytest.param("postgres", {"postgres": []}, ["localhost"], id="nobody there"),
+        pytest.param("postgres", {}, ["localhost"], id="no such group"),
+        pytest.param("postgres", {"etcd": ["etcd1"]}, ["postgres", "!etcd"], id="an etcd of its own"),
+        pytest.param("backup", {"etcd": ["etcd1"]}, ["localhost"], id="no repository"),
+    ],
+)
+def test_a_play_that_has_nobody_can_say_so_elsewhere(
+    kind: str, groups: dict[str, list[str]], expected: list[str]
+) -> None:
+    assert hosts_of(kind, kind, groups, otherwise="localhost") == expected
+    assert "localhost" not in hosts_of("a target of the user's own", kind, groups, otherwise="localhost")
 
 
 def test_a_target_may_be_several_patterns() -> None:
-    assert hosts_of(["a", "b:c"], "etcd", ("etcd",)) == ["a", "b:c", "&etcd"]
-    assert hosts_of(["a", "b:c"], "postgres", ("etcd",)) == ["a", "b:c", "!etcd"]
+    assert hosts_of(["a", "b:c"], "etcd", {"etcd": ["e"]}) == ["a", "b:c", "&etcd"]
+    assert hosts_of(["a", "b:c"], "postgres", {"etcd": ["e"]}) == ["a", "b:c", "!etcd"]
 
 
 @pytest.mark.parametrize(
