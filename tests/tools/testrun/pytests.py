@@ -22,7 +22,7 @@ def unit(work: Workplace) -> Outcome:
 def integration(work: Workplace) -> Outcome:
     """All integration tests; the tests of a file stay together and in order. They wait more than they work."""
     # The files come in an order of their own, see tests/integration/conftest.py.
-    side_by_side = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
+    side_by_side = ["-n", "3", "--dist", "loadfile", "--no-loadscope-reorder"]
     return _pytest(work, "tests/integration", side_by_side, timeout=5400 if work.full else 3600)
 
 
