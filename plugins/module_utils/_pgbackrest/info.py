@@ -31,6 +31,7 @@ MISMATCH = 5
 RANK = {"full": 0, "diff": 1, "incr": 2}
 # Seconds by which clocks may differ: a backup of the future says that one of them was wrong, and nothing of its age.
 _SKEW = 300
+_DATE = re.compile(r"[0-9-]+")
 _POINT = re.compile(r".+-(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z")
 TARGETS = ("default", "immediate", "time", "lsn", "name", "xid")
 
@@ -258,9 +259,7 @@ def choose(stanza: Stanza, wish: Wish, now: float) -> Backup:
     """
     if wish.kind not in TARGETS:
         raise InvalidInput(f"There is no target of the type {wish.kind!r}: use {', '.join(TARGETS)}.")
-    needed = wish.kind not in ("default", "immediate")
-    if needed != bool(wish.target):
-        raise InvalidInput(f"The type {wish.kind} needs {'a' if needed else 'no'} target.")
+    complete(wish)
     if wish.kind == "time" and moment(wish.target or "") > now + _SKEW:
         raise InvalidInput(f"{wish.target} is in the future: nothing is archived of it. It is {stamp(now)}.")
     candidates = [one for one in stanza.backups if wish.repository in (None, one.repository)]
@@ -296,6 +295,21 @@ def choose(stanza: Stanza, wish: Wish, now: float) -> Backup:
     return _preferred([one for one in candidates if one.stop == newest])
 
 
+def complete(wish: Wish) -> None:
+    """Whether there is a target, where one is needed, and only there. Pure.
+
+    :raises InvalidInput: when not.
+    """
+    if wish.kind in ("default", "immediate"):
+        if wish.target:
+            raise InvalidInput(
+                f"The type {wish.kind} needs no target. If one is meant, say of which type it is: time, lsn, name or"
+                " xid."
+            )
+    elif not wish.target:
+        raise InvalidInput(f"The type {wish.kind} needs a target.")
+
+
 def _preferred(candidates: Sequence[Backup]) -> Backup:
     return min(candidates, key=lambda one: one.repository)
 
@@ -326,6 +340,11 @@ def moment(text: str) -> float:
             raise InvalidInput(
                 f"The time {text!r} cannot be understood: write it as 2026-01-31 12:00:00+00:00."
             ) from error
+    if _DATE.fullmatch(text.strip()):
+        raise InvalidInput(
+            f"The time {text!r} is only a date. Write it as 2026-01-31 12:00:00+00:00; behind -e, which ends at a"
+            """ blank, as '{"restore_target": "2026-01-31 12:00:00+00:00"}'."""
+        )
     if found.tzinfo is None:
         raise InvalidInput(f"The time {text!r} has no time zone: write it as 2026-01-31 12:00:00+00:00.")
     return found.timestamp()

@@ -14,7 +14,7 @@ from .._core.errors import InvalidInput, NoSpaceToKeep, RestoreFailed
 from .._core.plan import Action, Plan
 from .._core.room import needed as room_needed
 from .._docker import client as docker_client
-from .info import Wish, moment, position
+from .info import Wish, complete, moment, position
 from .one_off import OneOff, Place
 
 _DO = {"restore": "restore", "drill": "restore", "set_aside": "aside", "finish": "finish", "forget": "forget"}
@@ -27,9 +27,7 @@ def check(params: Mapping[str, Any]) -> None:
     :raises InvalidInput: when not.
     """
     wish = Wish(params["type"], params["target"])
-    if (wish.kind not in ("default", "immediate")) != bool(wish.target):
-        needs = "no target" if wish.target else "a target"
-        raise InvalidInput(f"The type {wish.kind} needs {needs}.")
+    complete(wish)
     if wish.kind == "time":
         moment(wish.target or "")
     elif wish.kind == "lsn":

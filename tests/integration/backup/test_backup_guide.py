@@ -90,5 +90,8 @@ def test_the_page_leads_to_a_restore(reader: Reader) -> None:
     wrong = f"-e restore_cluster={reader.prefix} -e restore_type=name -e restore_target=never"
     output = " ".join(reader.type([f"! {restore[1].split(' -e ')[0]} {wrong}"]).split())
     assert f"its data of before are in .howdah-kept/ of volume {reader.nodes[0]}-data" in output
+    # Its engine would restart it without end.
+    output = " ".join(reader.type([f"! {first[1]}"]).split())
+    assert f"A restore of {reader.nodes[0]} has begun and not ended." in output
     reader.type([back.replace("pg1-data", f"{reader.nodes[0]}-data"), first[1]])
     assert reader.sql("SELECT n FROM t") == "1"

@@ -226,6 +226,9 @@ def test_a_used_repository_is_not_declared_without_encryption(site: Site, docker
     docker_client.remove_container(REPOSITORY, force=True)
     told = site.run("deploy", code=2, backup_repositories=[{"path": "/var/lib/pgbackrest/one"}])
     assert "is not what it was made with" in " ".join(told.split())
+    docker_client.remove_container(REPOSITORY, force=True)
+    told = " ".join(site.run("deploy", "--check").split())
+    assert f"Would then make the stanza {CLUSTER}, and a full backup, unless the repository has them already." in told
     site.run("deploy")
     assert changes(site.run("deploy", "--check")) == []
 
@@ -282,7 +285,7 @@ def test_destroy_removes_what_was_typed_and_nothing_else(site: Site, docker_clie
     told = " ".join(site.run("destroy", "-e", f"destroy_data={NODE}").split())
     assert not docker_client.networks(names=[f"^{CLUSTER}$"])
     assert volumes(docker_client) == repository, "the backups stay"
-    assert f"To remove them too, type the name: -e destroy_backups={CLUSTER}" in told
+    assert f"To remove them too, type the name: destroy with -e destroy_backups={CLUSTER}" in told
     assert docker_client.containers(all=True, filters={"name": "^/howdah-backup-"}) == []
     # Made anew, it would not be what the backups are of.
     told = " ".join(site.run("deploy", code=2).split())

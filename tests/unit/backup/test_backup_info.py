@@ -165,19 +165,20 @@ def test_a_time_that_has_not_come_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "wish",
+    ("wish", "told"),
     [
-        info.Wish("time", "2026-01-31 12:00:00"),  # whose noon?
-        info.Wish("time", "yesterday"),
-        info.Wish("lsn", "12345"),
-        info.Wish("lsn", "0/xyz"),
-        info.Wish("time"),
-        info.Wish("default", "2026-01-31 12:00:00+00"),
-        info.Wish("moon", "full"),
+        (info.Wish("time", "2026-01-31 12:00:00"), "has no time zone"),  # whose noon?
+        (info.Wish("time", "2026-01-31"), "is only a date.*ends at a blank"),
+        (info.Wish("time", "yesterday"), "cannot be understood"),
+        (info.Wish("lsn", "12345"), "cannot be understood"),
+        (info.Wish("lsn", "0/xyz"), "cannot be understood"),
+        (info.Wish("time"), "needs a target"),
+        (info.Wish("default", "2026-01-31 12:00:00+00"), "needs no target. If one is meant"),
+        (info.Wish("moon", "full"), "no target of the type"),
     ],
 )
-def test_a_target_that_can_be_misunderstood_is_refused(wish: info.Wish) -> None:
-    with pytest.raises(InvalidInput):
+def test_a_target_that_can_be_misunderstood_is_refused(wish: info.Wish, told: str) -> None:
+    with pytest.raises(InvalidInput, match=told):
         info.choose(FOUND, wish, NOW)
 
 

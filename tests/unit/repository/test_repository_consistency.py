@@ -169,6 +169,13 @@ def test_nothing_but_true_and_false_says_whether_errors_end_a_run() -> None:
     assert [line for line in lines if not re.fullmatch(r"any_errors_fatal: (true|false)( #.*)?", line[1])] == []
 
 
+@pytest.mark.parametrize(("command", "last"), [("quickstart", "  --down "), ("test", "Without a PART")])
+def test_help_is_the_comment_at_the_top_and_nothing_else(command: str, last: str) -> None:
+    done = subprocess.run([ROOT / "bin" / command, "--help"], capture_output=True, text=True, check=True, timeout=30)
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith(f"bin/{command} ") and lines[-1].startswith(last), done.stdout
+
+
 def test_no_file_is_too_long() -> None:
     code = [
         name for name in TREE.files if name.startswith(("plugins/", "image/", "tests/tools/")) and name.endswith(".py")
