@@ -96,7 +96,9 @@ def _problems(
     found: Mapping[str, Any], schedule: Mapping[str, Any], archiver: Mapping[str, Any], limit: int | None
 ) -> list[str]:
     problems = []
-    if "backups" not in found:
+    if found.get("error") == "container_not_found":
+        problems.append("its container is missing; site makes it, and so does restore")
+    elif "backups" not in found:
         # Of pgBackRest's own messages, which have many lines, the first one says what it is.
         problems.append(str(found.get("msg") or "the repository was not asked").splitlines()[0])
     elif not found["backups"]:

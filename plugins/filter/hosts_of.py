@@ -37,7 +37,7 @@ options:
   otherwise:
     description:
       - Which host it is to be where the target is the group of that kind, and the inventory has none of it. For servers
-        it has to have none of any kind, as an etcd can have an inventory of its own.
+        it has to have no etcd either, which can have an inventory of its own.
       - A play without hosts ends well. On another host, it can say that it has found nobody.
     type: str
 """
@@ -74,7 +74,7 @@ def hosts_of(
 ) -> list[str]:
     """Patterns of the hosts of that kind."""
     targets = [target] if isinstance(target, str) else target
-    wanted = ("postgres", *_OTHERS) if kind == "postgres" else (kind,)
+    wanted = ("postgres", "etcd") if kind == "postgres" else (kind,)
     if otherwise and targets == [kind] and not any(groups.get(group) for group in wanted):
         return [otherwise]
     if kind == "postgres":

@@ -53,8 +53,9 @@ def test_a_single_server_on_another_engine_than_its_repository(declared: Declare
 def test_an_encrypted_repository_without_a_passphrase(declared: Declared) -> None:
     declared.hosts = {}
     for secrets in ([], [{"cipher-pass": ""}]):
-        for check in ((), ("--check",)):
-            output = " ".join(declared.run("deploy", *check, code=2, backup_secrets=secrets).split())
+        for words in (("deploy",), ("deploy", "--check"), ("site",)):
+            output = " ".join(declared.run(*words, code=2, backup_secrets=secrets).split())
+            assert "TASK [Provide the images]" not in output, "which takes minutes"
             assert f"A repository of {declared.repository} is to be encrypted (cipher-type), and there is no" in output
     assert made(declared.client) == []
 

@@ -48,6 +48,7 @@ def test_how_backups_are_that_are_well() -> None:
     ("found", "archiver", "limit", "told"),
     [
         ({"msg": "Repository 1 cannot be used", "code": 1701}, {}, "", "Repository 1 cannot be used"),
+        ({"msg": "Create it.", "error": "container_not_found"}, {}, "", "its container is missing; site makes it"),
         ({**GOOD, "backups": []}, {}, "", "there is no backup"),
         ({**GOOD, "schedule": {"problem": "the last scheduled backup failed: x"}}, {}, "", "failed: x"),
         (GOOD, {**ARCHIVER, "failing": True}, "", "not archived since 2026-09-01"),

@@ -236,6 +236,7 @@ def test_a_play_is_for_hosts_of_its_kind(kind: str, groups: tuple[str, ...], exp
         pytest.param("postgres", {"postgres": []}, ["localhost"], id="nobody there"),
         pytest.param("postgres", {}, ["localhost"], id="no such group"),
         pytest.param("postgres", {"etcd": ["etcd1"]}, ["postgres", "!etcd"], id="an etcd of its own"),
+        pytest.param("postgres", {"backup": ["backup1"]}, ["localhost"], id="a repository of nobody"),
         pytest.param("backup", {"etcd": ["etcd1"]}, ["localhost"], id="no repository"),
     ],
 )
