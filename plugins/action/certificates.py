@@ -114,7 +114,8 @@ class ActionModule(HowdahAction):
                 raise AuthorityFailed(
                     f"There is no authority in {folder} on the controller, but {', '.join(served)} has certificates of"
                     " one. Nodes that trust different authorities shut each other out: copy the folder from the"
-                    " controller that made it, or set replace_authority to give all nodes new certificates."
+                    " controller that made it. If it is lost, all nodes need new certificates, and have to be removed"
+                    " for that: docs/operations.md (Another authority) has the three commands."
                 )
         if authority is not None:
             return authority, False

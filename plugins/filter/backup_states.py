@@ -103,6 +103,8 @@ def _problems(
         problems.append(str(found.get("msg") or "the repository was not asked").splitlines()[0])
     elif not found["backups"]:
         problems.append("there is no backup")
+    if found.get("complaints"):
+        problems.append(f"pgBackRest goes on without what it does not take: {', '.join(found['complaints'])}")
     if schedule.get("problem"):
         problems.append(schedule["problem"])
     waiting = archiver.get("waiting_bytes") or 0

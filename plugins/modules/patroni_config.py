@@ -213,7 +213,8 @@ def _look_ahead(patroni: rest.Rest, changed: Mapping[str, str | None], cluster: 
     :raises SettingsDropped: for what no server has, before Patroni stores it.
     """
     place = _place(patroni, cluster)
-    told = patroni.command(place, _shown(changed))
+    values = {name: value for name, value in changed.items() if value is not None}
+    told = patroni.command(place, {**_shown(changed), "wanted": values})
     have = told["settings"]
     unknown = [name for name, value in changed.items() if value is not None and "." not in name and have[name] is None]
     if unknown:
@@ -224,6 +225,13 @@ def _look_ahead(patroni: rest.Rest, changed: Mapping[str, str | None], cluster: 
             f"The server of {place} does not know {named}, and Patroni would drop it."
             " The cluster's configuration was not changed.",
             dropped=dict.fromkeys(unknown, dynamic.UNKNOWN),
+        )
+    refused = told.get("settings_refused", {})
+    if refused:
+        raise SettingsDropped(
+            f"The server of {place} refuses {'; '.join(refused.values())}. Patroni would have it do without."
+            " The cluster's configuration was not changed.",
+            dropped=refused,
         )
     restart = told.get("settings_restart", [])
     return [name for name in restart if (value := changed[name]) is None or not dynamic.same(value, have[name])]

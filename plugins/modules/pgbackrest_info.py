@@ -102,6 +102,13 @@ archives:
   returned: success
   type: list
   elements: dict
+complaints:
+  description: What pgBackRest finds wrong with its configuration file, for example an option that it does not know. It
+    goes on without.
+  returned: success
+  type: list
+  elements: str
+  sample: ["invalid option 'repo1-retention-ful'"]
 backups:
   description: The backups, oldest first.
   returned: success

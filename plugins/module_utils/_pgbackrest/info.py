@@ -33,6 +33,7 @@ RANK = {"full": 0, "diff": 1, "incr": 2}
 _SKEW = 300
 _DATE = re.compile(r"[0-9-]+")
 _POINT = re.compile(r".+-(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z")
+_COMPLAINT = re.compile(r"WARN: configuration file contains (.*)")
 TARGETS = ("default", "immediate", "time", "lsn", "name", "xid")
 
 
@@ -96,6 +97,7 @@ class Stanza:
     :param backups: oldest first.
     :param archives: what is archived, by repository and system.
     :param locked: whether a backup runs.
+    :param complaints: what pgBackRest finds wrong with its configuration file, and passes over.
     """
 
     name: str
@@ -106,6 +108,7 @@ class Stanza:
     archives: tuple[Mapping[str, Any], ...] = ()
     locked: bool = False
     cipher: str = "none"
+    complaints: tuple[str, ...] = ()
 
     @property
     def exists(self) -> bool:
@@ -123,6 +126,7 @@ class Stanza:
             "backup_running": self.locked,
             "repositories": [dict(one) for one in self.repositories],
             "archives": [dict(one) for one in self.archives],
+            "complaints": list(self.complaints),
             "backups": [backup.told(now) for backup in self.backups],
         }
 
@@ -210,6 +214,14 @@ def _backup(content: Mapping[str, Any]) -> Backup:
         error=content.get("error"),
         reference=tuple(content.get("reference") or ()),
     )
+
+
+def complaints(errors: str) -> tuple[str, ...]:
+    """What pgBackRest says of its configuration file, to which it does not hold then.
+
+    :param errors: what it has printed to its standard error.
+    """
+    return tuple(dict.fromkeys(match[1] for match in _COMPLAINT.finditer(errors)))
 
 
 def usable(stanza: Stanza) -> None:

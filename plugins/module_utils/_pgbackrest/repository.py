@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Mapping, Sequence
 
 from .._core.deadline import Deadline
@@ -25,7 +26,7 @@ from .._core.errors import (
 )
 from .._docker import client as docker_client
 from .._docker.exec import Executed, run
-from .info import Said, Stanza, parse, usable
+from .info import Said, Stanza, complaints, parse, usable
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -88,7 +89,8 @@ class Repository:
         executed = self._run(["--output=json", "info"], "looking at the repository")
         if executed.code:
             raise self._failure(executed, "looking at the repository")
-        stanza = parse(executed.stdout.decode("utf-8", "replace"), self.stanza)
+        found = complaints(executed.stderr.decode("utf-8", "replace"))
+        stanza = replace(parse(executed.stdout.decode("utf-8", "replace"), self.stanza), complaints=found)
         usable(stanza)
         return stanza
 

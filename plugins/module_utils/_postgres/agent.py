@@ -69,7 +69,7 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
             return {"result": {"answers": _several(request["messages"], deadline)}}
         target = _target(request)
         if request["command"] == "info":
-            return {"result": server_info(target, request["settings"], deadline)}
+            return {"result": server_info(target, request["settings"], deadline, request.get("wanted"))}
         if request["command"] == "citus":
             clusters = _Clusters(request["groups"], deadline)
             return {"result": {**citus_facts(target, request["parts"], deadline), "clusters": clusters.found()}}

@@ -7,11 +7,12 @@ This module util is PRIVATE to the collection: it may change without notice.
 """
 from __future__ import annotations
 
-from typing import Any, Sequence
+from typing import Any, Mapping, Sequence
 
 from .._core.deadline import Deadline
 from .connect import Session, connect
 from .role import begin_reading
+from .settings import refused
 from .target import Target
 
 _ARCHIVER = """
@@ -35,10 +36,13 @@ SELECT (segment * files + mod(pg_current_wal_lsn() - '0/0', segment))::bigint,
 """
 
 
-def server_info(target: Target, settings: Sequence[str], deadline: Deadline) -> dict[str, Any]:
+def server_info(
+    target: Target, settings: Sequence[str], deadline: Deadline, wanted: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """Log in, and look around in one transaction that cannot write.
 
     :param settings: names of server settings to return the values of.
+    :param wanted: settings and values of which is told whether the server would take them.
     :return: times as ISO 8601, sizes in bytes; None for what the login may not see.
     """
     session = connect(target, deadline)
@@ -78,7 +82,12 @@ def server_info(target: Target, settings: Sequence[str], deadline: Deadline) -> 
         )
     finally:
         session.close()
+    checked = {}
+    if wanted is not None and visible.get("data_directory"):
+        known = {name: value for name, value in wanted.items() if name in visible}
+        checked["settings_refused"] = refused(known, visible["data_directory"], version_num, deadline)
     return {
+        **checked,
         "address": str(session.address),
         "version": version,
         "version_num": version_num,

@@ -233,6 +233,17 @@ def test_a_used_repository_is_not_declared_without_encryption(site: Site, docker
     assert changes(site.run("deploy", "--check")) == []
 
 
+def test_an_option_that_pgbackrest_does_not_know_is_told(site: Site) -> None:
+    """It warns in a log, and goes on without: backups whose retention is misspelt would be kept for ever."""
+    used = {"path": "/var/lib/pgbackrest/one", "cipher-type": "aes-256-cbc", "retention-ful": 2}
+    for _again in range(2):
+        told = " ".join(site.run("deploy", code=2, backup_repositories=[used]).split())
+        assert "does not take: invalid option 'repo1-retention-ful'. Correct it in backup_repositories" in told
+    assert "does not take: invalid option 'repo1-retention-ful'" in site.problem(backup_repositories=[used])
+    site.run("deploy")
+    assert site.problem() == ""
+
+
 def test_an_update_tells_of_the_repository_as_well(site: Site, docker_client: docker.APIClient) -> None:
     name = "howdah-backup-update"
     docker_client.commit(REPOSITORY, name, "1", conf={"Labels": {"another": "image"}})

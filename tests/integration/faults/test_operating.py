@@ -157,7 +157,8 @@ def test_a_paused_cluster_has_no_failover_until_it_is_resumed(cluster: Cluster) 
     try:
         assert "Done: pause the cluster" in cluster.play("pause") and paused(cluster)
         assert "is paused already" in cluster.play("pause")
-        assert "PAUSED" in cluster.play("status")
+        told = " ".join(cluster.play("status", "-e", "fail_on_problem=true", expect=2).split())
+        assert "PAUSED: no automatic failover" in told
         assert "resume it first" in cluster.play("switchover", expect=2)
     finally:
         output = cluster.play("resume")

@@ -8,7 +8,11 @@ from __future__ import annotations
 import io
 import json
 import re
+import shutil
+from pathlib import Path
+from typing import Any
 
+import psycopg2
 import pytest
 from ansible_runs import until
 from fault_cluster import ETCD, NODES, PREFIX, PROXY, Cluster
@@ -255,13 +259,25 @@ def test_a_certificate_that_ends_soon_is_named_and_renewed(cluster: Cluster) -> 
     assert recaps(cluster.play("site"))["changed"] == 0
 
 
-def test_the_authority_is_replaced_while_clients_work(cluster: Cluster) -> None:
+def verified(cluster: Cluster, authorities: str) -> None:
+    """A login of a client that knows these authorities only."""
+    verify: dict[str, Any] = {"sslmode": "verify-full", "sslrootcert": authorities, "connect_timeout": 10}
+    where: dict[str, Any] = {"host": "127.0.0.1", "port": cluster.port_of(cluster.wait_whole())}
+    psycopg2.connect(user="postgres", password=cluster.password, **where, **verify).close()
+
+
+def test_the_authority_is_replaced_while_clients_work(cluster: Cluster, tmp_path: Path) -> None:
     everybody = (*NODES, *ETCD, PROXY)
     cluster.wait_whole()
     before, old = identities(cluster), issuers(cluster, *everybody)
     containers = {name: before[name] for name in (*NODES, PROXY)}
+    # As the page has it for clients that verify the servers: they trust both beforehand.
+    cluster.module("authority_renewal", "localhost", authority=cluster.authority, step="announce")
+    both = shutil.copy(f"{cluster.authority}/ca.crt", tmp_path)
+    verified(cluster, both)
     with clients(cluster) as seen:
         output = cluster.play("renew_authority")
+    verified(cluster, both)
     note("playbook `renew_authority`: another authority, all certificates new", seen)
     nothing_lost(seen)
     assert "failed=0" in output and seen.gap <= _UNDISTURBED and seen.broken == [] and seen.refused == []

@@ -148,6 +148,13 @@ def test_what_patroni_would_drop_is_told_before_it_is_stored(site: Site) -> None
     foreseen = site.play("deploy", "--check", *given(patroni_settings={"shared_bufers": "1GB"}), expect=2)
     assert "does not know shared_bufers (shared_buffers?), and Patroni would drop it." in foreseen
     assert "The cluster's configuration was not changed." in foreseen
+    # What Patroni finds wrong it leaves out, and what the server finds wrong would keep that from starting.
+    wrong = {"max_connections": "many", "wal_level": "none", "shared_buffers": "1", "work_mem": "6MB"}
+    refused = site.module("patroni_config", config={"postgresql": {"parameters": wrong}})
+    assert refused["error"] == "settings_dropped" and set(refused["dropped"]) == set(wrong) - {"work_mem"}, refused
+    foreseen = site.play("deploy", "--check", *given(patroni_settings={"max_connections": "many"}), expect=2)
+    assert 'refuses invalid value for parameter \\"max_connections\\": \\"many\\"' in foreseen, foreseen
+    assert site.ask(site.leader(), "SHOW work_mem") != "6MB"
     gone = site.module("patroni_config", config={"postgresql": {"parameters": {"no_such_setting": None}}})
     assert gone["changed"] is False, gone
     # Placeholders of extensions are nobody's business.
@@ -225,7 +232,7 @@ def test_destroy_keeps_the_data_unless_the_name_is_typed(site: Site) -> None:
     site.ask(site.leader(), "CREATE TABLE kept AS SELECT 2 AS two")
     data = {f"{node}-data" for node in NODES}
     told = site.play("destroy", *given(destroy_data="another"), expect=2)
-    assert f"destroy_data is another, which is not among what is to be destroyed: {NAME}. Nothing was removed." in told
+    assert f"destroy_data is another. It has to be {NAME}. Nothing was removed." in told
     assert all(site.exists(node) for node in NODES)
     told = site.play("destroy")
     assert told.count("stay in the volumes") == 1, told

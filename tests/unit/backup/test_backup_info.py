@@ -50,6 +50,17 @@ def stanza(*backups: dict[str, Any], code: int = 0, repos: int = 1, message: str
     return info.parse(json.dumps([content]), "main")
 
 
+ERRORS = """WARN: configuration file contains invalid option 'repo1-retention-ful'
+WARN: option 'repo1-retention-full' is not set, the repository may run out of space
+WARN: configuration file contains invalid option 'repo1-retention-ful'
+"""
+
+
+def test_options_that_are_passed_over_are_told_once() -> None:
+    assert info.complaints(ERRORS) == ("invalid option 'repo1-retention-ful'",)
+    assert info.complaints("") == ()
+
+
 FOUND = stanza(one("A", "full", 3 * DAY, lsn="0/4000000"), one("B", "diff", 2 * DAY), one("C", "incr", DAY, lsn="1/0"))
 
 

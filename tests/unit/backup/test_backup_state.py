@@ -50,6 +50,7 @@ def test_how_backups_are_that_are_well() -> None:
         ({"msg": "Repository 1 cannot be used", "code": 1701}, {}, "", "Repository 1 cannot be used"),
         ({"msg": "Create it.", "error": "container_not_found"}, {}, "", "its container is missing; site makes it"),
         ({**GOOD, "backups": []}, {}, "", "there is no backup"),
+        ({**GOOD, "complaints": ["invalid option 'x'"]}, {}, "", "does not take: invalid option 'x'"),
         ({**GOOD, "schedule": {"problem": "the last scheduled backup failed: x"}}, {}, "", "failed: x"),
         (GOOD, {**ARCHIVER, "failing": True}, "", "not archived since 2026-09-01"),
         (GOOD, {**ARCHIVER, "waiting_bytes": 2 << 30}, "4GiB", "beyond 4096 MiB they are DROPPED"),
