@@ -41,6 +41,8 @@ options:
       finish: Remove what was moved aside.
       forget: Remove the Patroni cluster from etcd, where the restored one would seem to be behind. All members must be
         stopped.
+      mark: Have the server in the container O(name) commit an empty transaction. PostgreSQL restores to a time only
+        where something was committed after it. A standby cannot, which is no error.
       drill: Restore into a container that is removed with all it holds, and check what was restored.
   name:
     description: Name of the container that does it.
@@ -257,6 +259,7 @@ code:
 from typing import Any, Mapping
 
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
+from ansible_collections.howdah.postgresql.plugins.module_utils._core.plan import Plan
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker import client
 from ansible_collections.howdah.postgresql.plugins.module_utils._pgbackrest import info, restore
 from ansible_collections.howdah.postgresql.plugins.module_utils._shell import Report, run
@@ -269,7 +272,11 @@ _ASSERTION: dict[str, Any] = {
 }
 OPTIONS: dict[str, Any] = {
     **client.ARGUMENT_SPEC,
-    "step": {"type": "str", "choices": ["restore", "set_aside", "finish", "forget", "drill"], "default": "restore"},
+    "step": {
+        "type": "str",
+        "choices": ["restore", "set_aside", "finish", "forget", "drill", "mark"],
+        "default": "restore",
+    },
     "name": {"type": "str", "required": True},
     "image": {"type": "str", "required": True},
     "volume": {"type": "str"},
@@ -308,6 +315,11 @@ RULES: dict[str, Any] = {
 
 
 def work(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
+    if params["step"] == "mark":
+        report.plan(Plan())
+        if not report.check_mode:
+            restore.mark(params, deadline)
+        return
     restore.check(params)
     job = restore.Work(params, deadline)
     seen = job.look()

@@ -224,6 +224,11 @@ def complaints(errors: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(match[1] for match in _COMPLAINT.finditer(errors)))
 
 
+def clear(text: str) -> str:
+    """A message of pgBackRest's, which is ASCII, up to where it repeats what it could not decrypt. Pure."""
+    return re.split(r"[^\n -~]", text)[0].replace("\n", " ").strip()
+
+
 def usable(stanza: Stanza) -> None:
     """Whether the repositories can be read.
 
@@ -233,12 +238,13 @@ def usable(stanza: Stanza) -> None:
     if bad or stanza.status == 99:
         which = bad[0] if bad else {"number": "?", "message": stanza.message}
         # What it could not decrypt is in its message.
-        said = "".join(one if one.isprintable() else " " for one in which["message"]).strip()
+        said = clear(which["message"])
         if any(word in said for word in _UNREADABLE):
             said += ". Most likely its passphrase (cipher-pass) or its cipher-type is not what it was made with."
         raise RepositoryUnusable(
             f"Repository {which['number']} of stanza {stanza.name} cannot be used: {said}",
-            status=stanza.status, repositories=[dict(one) for one in stanza.repositories],
+            status=stanza.status,
+            repositories=[{**one, "message": clear(one["message"])} for one in stanza.repositories],
         )
 
 

@@ -14,6 +14,7 @@ from .._core.errors import InvalidInput, NoSpaceToKeep, RestoreFailed
 from .._core.plan import Action, Plan
 from .._core.room import needed as room_needed
 from .._docker import client as docker_client
+from .._docker.exec import ask, raise_failure
 from .info import Wish, complete, moment, position
 from .one_off import OneOff, Place
 
@@ -98,6 +99,17 @@ def plan(params: Mapping[str, Any], seen: Mapping[str, Any]) -> Plan:
     else:
         after["kept"] = before["kept"] + int(bool(seen["cluster"]))
     return Plan(tuple(actions), before, after)
+
+
+def mark(params: Mapping[str, Any], deadline: Deadline) -> bool:
+    """Have the server in a container commit something, so that the present time can be restored to; whether it has."""
+    client = docker_client.connect(params, deadline)
+    try:
+        answer = ask(client, params["name"], {"command": "mark"}, deadline)
+    finally:
+        client.close()
+    raise_failure(answer)
+    return bool(answer["result"]["marked"])
 
 
 class Work:

@@ -27,6 +27,7 @@ from .citus_check import citus_check
 from .engine import Outcome, set_passwords
 from .info import server_info
 from .logins import check_logins
+from .mark import mark
 from .password import wishes
 from .rest import Rest, ask
 from .target import Target
@@ -70,6 +71,8 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
         target = _target(request)
         if request["command"] == "info":
             return {"result": server_info(target, request["settings"], deadline, request.get("wanted"))}
+        if request["command"] == "mark":
+            return {"result": {"marked": mark(target, deadline)}}
         if request["command"] == "citus":
             clusters = _Clusters(request["groups"], deadline)
             return {"result": {**citus_facts(target, request["parts"], deadline), "clusters": clusters.found()}}

@@ -137,6 +137,22 @@ def test_restores_exactly_between_two_transactions(site: Site, docker_client: do
     assert subprocess.run(kept, capture_output=True, text=True, check=True).stdout == "", "the former data are gone now"
 
 
+def test_a_time_is_reached_though_nothing_was_committed_since(site: Site) -> None:
+    """PostgreSQL takes a time for reached at a later commit only: after a quiet hour there is none."""
+    site.sql("CREATE TABLE quiet AS SELECT 7 AS n")
+    target = site.sql("SELECT now() FROM pg_sleep(1.1)")
+    wish = ["-e", "restore_type=time", "-e", json.dumps({"restore_target": target}), "-e", f"restore_cluster={CLUSTER}"]
+    # With a wrong passphrase nothing is stopped, and the next one gets in again.
+    right, site.cipher = site.cipher, "canary-wrong"
+    told = site.run("restore", *wish, code=2)
+    assert "Most likely its passphrase" in " ".join(told.split()) and told.isascii(), told
+    assert site.sql("SELECT n FROM quiet") == "7"
+    site.cipher = right
+    site.run("restore", *wish)
+    assert site.sql("SELECT n FROM quiet") == "7"
+    site.sql("DROP TABLE quiet")
+
+
 def test_a_drill_leaves_nothing_and_notices_what_is_wrong(site: Site, docker_client: docker.APIClient) -> None:
     before = volumes(docker_client)
     question = {"name": "marks", "sql": "SELECT count(*) = 101 FROM marks"}
@@ -289,7 +305,10 @@ def test_destroy_removes_what_was_typed_and_nothing_else(site: Site, docker_clie
     site.run("backup")
     every = {f"{NODE}-data", f"{NODE}-etc", *repository}
     # A repository is no server, whatever is typed.
-    site.run("destroy", "-e", f"target={REPOSITORY}", "-e", f"destroy_data={REPOSITORY}")
+    for words in (("-e", f"target={REPOSITORY}"), ()):
+        told = " ".join(site.run("destroy", *words, "-e", f"destroy_data={REPOSITORY}", code=2).split())
+        assert f"destroy_data is {REPOSITORY}. {'There is no server' if words else f'It has to be {NODE}, the'}" in told
+    site.run("destroy", "-e", f"target={REPOSITORY}")
     assert volumes(docker_client) == every
     assert [one["Names"] for one in docker_client.containers(filters={"name": "^/howdah-backup-"})] == [[f"/{NODE}"]]
     assert docker_client.networks(names=[f"^{CLUSTER}$"]), "a network goes before the last who is attached to it"

@@ -171,6 +171,10 @@ def command_complaints(command: str) -> Iterator[str]:
             if len(names) != 1 or names[0] not in (*TREE.playbooks, "<playbook>"):
                 yield f"{names} is no playbook"
             yield from (f"nobody reads the variable {name}" for name in extra_variables(given) if not known(name))
+        elif program == "ansible":
+            module = given[given.index("-m") + 1].removeprefix(f"{COLLECTION}.")
+            if f"plugins/modules/{module}.py" not in TREE.files:
+                yield f"{module} is no module"
         elif program == "ansible-galaxy":
             archive = f"howdah-postgresql-{load('galaxy.yml')['version']}.tar.gz"
             if "install" in given and archive not in given:

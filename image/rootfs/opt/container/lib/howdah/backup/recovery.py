@@ -196,6 +196,8 @@ class Recovery:
                 ": the target is not in the archive after this backup. It may be later than what was archived, or lie"
                 " before the backup (then choose an older one: set; restore_set or drill_set of the playbooks)"
             )
+            if self._request.get("type") == "time":
+                text += ". Where nothing was committed after that time, the end of the log is meant: the type default"
         return text + "."
 
     def _look(self, private: str) -> None:
