@@ -206,8 +206,11 @@ def _place(patroni: rest.Rest, cluster: Cluster) -> str:
     return leader.name if leader.name in patroni.containers else patroni.containers[0]
 
 
-def _look_ahead(patroni: rest.Rest, changed: Mapping[str, str | None], cluster: Cluster) -> list[str]:
-    """Those of the settings that change which take a restart, by what the server says of them.
+def _look_ahead(
+    patroni: rest.Rest, changed: Mapping[str, str | None], cluster: Cluster
+) -> tuple[list[str], list[str]]:
+    """Those of the settings that change which servers take over only when they start, and those that this one does not
+    have yet.
 
     :param changed: settings that change, with their values to be; None for what goes.
     :raises SettingsDropped: for what no server has, before Patroni stores it.
@@ -234,7 +237,8 @@ def _look_ahead(patroni: rest.Rest, changed: Mapping[str, str | None], cluster: 
             dropped=refused,
         )
     restart = told.get("settings_restart", [])
-    return [name for name in restart if (value := changed[name]) is None or not dynamic.same(value, have[name])]
+    ahead = [name for name in restart if (value := changed[name]) is None or not dynamic.same(value, have[name])]
+    return restart, ahead
 
 
 def _await_rounds(patroni: rest.Rest, names: Sequence[str], patience: float, deadline: Deadline) -> None:
@@ -317,6 +321,7 @@ def work(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
         seen = None
     changes = dynamic.patch(config, have, params["exact_parameters"], params["tracked"])
     report.plan(dynamic.plan(changes, have))
+    late: list[str] = []
     restart: list[str] = []
     changed = dynamic.changed_parameters(changes, have)
     if not changes:
@@ -324,14 +329,15 @@ def work(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
     else:
         cluster = seen or patroni.cluster()
         if changed:
-            restart = _look_ahead(patroni, changed, cluster)
+            late, restart = _look_ahead(patroni, changed, cluster)
             report.plan(dynamic.plan(changes, have, restart))
     if changes and not report.check_mode:
         leader = cluster.need_leader()
         patroni.must("PATCH", "/config", leader.rest, changes, 10, "change the configuration")
         patience = round_seconds + _MARGIN_SECONDS
-        if None in changed.values():
+        if None in changed.values() or late:
             # What the server has by itself is not known, so that nothing else tells when it has that, or waits for it.
+            # And where the one that was asked has what is declared, others may yet notice that they have not.
             serving = [member.name for member in cluster.members if member.serves]
             _await_rounds(patroni, serving, round_seconds + patience, deadline)
         cluster = _verify(patroni, config, patience, deadline)

@@ -11,6 +11,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import psycopg2
 import pytest
 from ansible_runs import until
 from guides import blocks, commands
@@ -136,6 +137,33 @@ def test_a_setting_that_is_not_declared_any_more_goes(site: Site) -> None:
     assert changed(site.play("deploy")) == 0
     by_hand["postgresql"]["parameters"]["random_page_cost"] = None
     assert site.module("patroni_config", config=by_hand)["changed"] is True
+
+
+def test_members_that_were_restarted_by_hand_are_restarted_by_the_same_run(site: Site) -> None:
+    """They alone wait for the declared value then, and notice later than the leader has it."""
+    site.play("deploy")
+    leader = site.leader()
+    replicas = [node for node in NODES if node != leader]
+    by_hand = {"postgresql": {"parameters": {"max_locks_per_transaction": 70}}}
+    status, body = site.rest(leader, "/config", "PATCH", by_hand)
+    assert status == 200, body
+    declared = given(patroni_settings={"max_locks_per_transaction": 64})
+    until(lambda: "max_locks_per_transaction" in site.play("status"), "they notice")
+
+    def have() -> set[str]:
+        try:
+            return {str(site.ask(replica, "SHOW max_locks_per_transaction")) for replica in replicas}
+        except psycopg2.OperationalError:
+            return set()
+
+    for replica in replicas:
+        site.client.restart(replica, timeout=60)
+    until(lambda: have() == {"70"}, "they have what was set by hand")
+    until(lambda: site.play("status").count(" streaming ") == len(replicas), "they follow")
+    site.play("deploy", *declared)
+    assert have() == {"64"}
+    assert changed(site.play("deploy", *declared)) == 0
+    site.play("deploy")
 
 
 def test_what_patroni_would_drop_is_told_before_it_is_stored(site: Site) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import pty
 import re
+import socket
 import subprocess
 from pathlib import Path
 from typing import Iterator
@@ -130,3 +131,16 @@ def test_wrong_arguments(arguments: list[str], cause: str) -> None:
     done = subprocess.run([CHECKOUT / "bin/quickstart", *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert cause in done.stderr
+
+
+def test_a_port_that_is_taken_is_told_before_anything_is_built(quickstart: Quickstart) -> None:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = holder.getsockname()[1]
+        done = subprocess.run(
+            [*quickstart.command[:-1], str(port - 1)], env=quickstart.environment, stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, timeout=TIMEOUT, check=False,
+        )  # fmt: skip
+    assert done.returncode == 1 and "PLAY" not in done.stdout, done.stdout
+    assert f"Port {port} of 127.0.0.1 is taken. Name five that follow each other by --port" in done.stderr
