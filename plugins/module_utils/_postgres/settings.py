@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from typing import Mapping
 
 from .._core.deadline import Deadline
@@ -30,6 +29,8 @@ def refused(wanted: Mapping[str, str], data_directory: str, version_num: int, de
     :param wanted: settings that the server has, with their values.
     :param data_directory: of the server that runs, which is left alone.
     """
+    import subprocess  # takes longer to load than most answers of the agent, and few need it
+
     program = _PROGRAM.format(version_num // 10000)
     if not os.access(program, os.X_OK):
         return {}
