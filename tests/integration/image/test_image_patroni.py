@@ -158,10 +158,16 @@ def test_a_member_hardened_and_started_again(cluster: Cluster, engine: Any, box_
     assert two.ask(cluster.password, "SELECT count(*) FROM kept", dbname="app") == 1
     cluster.healthy(two)
     assert two.run("/opt/container/bin/health", "patroni")[0] == 0
-    code, members = two.run("patronictl", "list", "--format", "json")
-    assert code == 0
-    (member,) = json.loads(members)
-    assert member["Member"].endswith("-n1") and member["Role"] == "Leader"
+
+    def role() -> str:
+        code, members = two.run("patronictl", "list", "--format", "json")
+        assert code == 0
+        (member,) = json.loads(members)
+        assert member["Member"].endswith("-n1")
+        return str(member["Role"])
+
+    # It serves before it has told etcd.
+    box_until(lambda: role() == "Leader", PATIENCE)
     assert "script" not in two.events()
     # Nor has anybody had the server log elsewhere.
     two.ask(cluster.password, "DO $$ BEGIN RAISE WARNING 'plain words'; END $$")
