@@ -29,11 +29,11 @@ def refused(wanted: Mapping[str, str], data_directory: str, version_num: int, de
     :param wanted: settings that the server has, with their values.
     :param data_directory: of the server that runs, which is left alone.
     """
+    program = _PROGRAM.format(version_num // 10000)
+    if not (wanted and os.access(program, os.X_OK)):
+        return {}
     import subprocess  # takes longer to load than most answers of the agent, and few need it
 
-    program = _PROGRAM.format(version_num // 10000)
-    if not os.access(program, os.X_OK):
-        return {}
     found: dict[str, str] = {}
     # It gives up at the first.
     while left := {name: value for name, value in wanted.items() if name not in found}:
