@@ -10,9 +10,11 @@ This module util is PRIVATE to the collection: it may change without notice.
 """
 from __future__ import annotations
 
+import io
 import json
 import re
 import socket
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Mapping, Sequence
 
@@ -37,6 +39,8 @@ AGENT = "/opt/container/bin/agent"
 # A stream's frame: stream number, three zeros, length of what follows (big endian).
 _HEADER_BYTES = 8
 _STDOUT = 1
+# Between two questions for an exit code, in seconds.
+_PAUSE = 0.02
 # More than any answer; a command that floods its output shall not fill the memory.
 _MOST_BYTES = 16 * 1024 * 1024
 
@@ -88,29 +92,43 @@ def run(client: APIClient, container: str, command: Sequence[str], stdin: bytes,
     finally:
         stream._response.close()  # the SDK ties the response, which owns the connection, to the stream
     try:
-        with request(client, deadline, doing):
-            code = client.exec_inspect(created["Id"])["ExitCode"]
+        return Executed(_exit_code(client, created["Id"], deadline, doing), stdout, stderr)
     except EngineError as error:
         if error.details["status"] != 404:
             raise
         raise ContainerFailed(f"Container {container!r} was removed while a command ran in it.") from error
-    return Executed(code, stdout, stderr)
+
+
+def _exit_code(client: APIClient, command: str, deadline: Deadline, doing: str) -> int:
+    """The engine may close the output before it has noticed that the command has ended: it has no code then."""
+    while True:
+        with request(client, deadline, doing):
+            code: int | None = client.exec_inspect(command)["ExitCode"]
+        if code is not None:
+            return code
+        time.sleep(min(_PAUSE, deadline.check(doing)))
 
 
 def _talk(stream: Any, stdin: bytes, deadline: Deadline, doing: str) -> tuple[bytes, bytes]:
     """Send, and read to the end."""
     raw: socket.socket = getattr(stream, "_sock", stream)  # TLS: the SDK gives the socket itself
+    # What read the answer's headers may have read on, where the command was faster than this process. The SDK's stream
+    # passes that over, and what a command wrote would be gone.
+    reader: io.BufferedReader = stream._response.raw._fp.fp
     output: dict[int, bytearray] = {}
     try:
         raw.settimeout(deadline.check(doing))
-        raw.sendall(stdin)
+        try:
+            raw.sendall(stdin)
+        except BrokenPipeError:
+            pass  # the command has ended without it; what it wrote tells why
         while True:
-            header = _read(raw, _HEADER_BYTES, deadline, doing)
+            header = _read(raw, reader, _HEADER_BYTES, deadline, doing)
             if len(header) < _HEADER_BYTES:
                 break
             size = int.from_bytes(header[4:], "big")
             part = output.setdefault(header[0], bytearray())
-            part += _read(raw, size, deadline, doing)
+            part += _read(raw, reader, size, deadline, doing)
             if len(part) > _MOST_BYTES:
                 raise EngineError(f"The output is larger than {_MOST_BYTES} bytes while {doing}.", status=None)
     except socket.timeout as error:
@@ -123,12 +141,12 @@ def _talk(stream: Any, stdin: bytes, deadline: Deadline, doing: str) -> tuple[by
     return bytes(output.get(_STDOUT, b"")), stderr
 
 
-def _read(raw: socket.socket, size: int, deadline: Deadline, doing: str) -> bytes:
-    """So many bytes, or fewer at the end."""
+def _read(raw: socket.socket, reader: io.BufferedReader, size: int, deadline: Deadline, doing: str) -> bytes:
+    """So many bytes, or fewer at the end. The time limit is the socket's, which the reader reads from."""
     parts = bytearray()
     while len(parts) < size:
         raw.settimeout(deadline.check(doing))
-        part = raw.recv(size - len(parts))
+        part = reader.read1(size - len(parts))
         if not part:
             break
         parts += part

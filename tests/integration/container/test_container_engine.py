@@ -29,6 +29,7 @@ from ansible_runs import free_ports
 from container_options import given_options, params, run
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from inside import inside
 
 IMAGE = "debian:bookworm"
 BOX = "howdah-container-box"
@@ -87,8 +88,7 @@ def test_everything_that_a_database_needs_arrives_in_the_container(engine: Any) 
         df -m --output=size /dev/shm /run | tail -n +2; grep -E 'CapBnd|NoNewPrivs' /proc/self/status
         touch /x 2>&1; touch /host/x 2>&1; mount | grep -c ' /data '; getent hosts db
     """
-    made = engine.exec_create(BOX, ["sh", "-c", script])
-    seen = engine.exec_start(made["Id"]).decode().split("\n")
+    seen = inside(BOX, "sh", "-c", script)[1].split("\n")
     host = inspect(engine)
     address = host["NetworkSettings"]["Networks"]["howdah-container-net"]["IPAddress"]
     assert [" ".join(line.split()) for line in seen if line] == [
@@ -325,9 +325,7 @@ def test_killed_anywhere_in_a_replacement_the_next_run_converges(engine: Any, th
 
 
 def resolves(engine: Any, name: str) -> bool:
-    made = engine.exec_create(BOX, ["getent", "hosts", name])
-    engine.exec_start(made["Id"])
-    return bool(engine.exec_inspect(made["Id"])["ExitCode"] == 0)
+    return inside(BOX, "getent", "hosts", name)[0] == 0
 
 
 def test_a_container_is_known_by_its_name_after_a_replacement_and_after_its_failure(engine: Any) -> None:

@@ -19,6 +19,7 @@ import docker
 import psycopg2
 import pytest
 from builder import Builder
+from inside import inside
 
 VOLUME = "/var/lib/postgresql/data"
 PATIENCE = 30.0  # seconds; no wait of these tests takes longer
@@ -116,9 +117,7 @@ class Box:
 
     def run(self, *words: str, user: str = "") -> tuple[int, str]:
         """Exit code and output of a command inside."""
-        handle = self.client.exec_create(self.id, list(words), user=user)
-        output: bytes = self.client.exec_start(handle)
-        return int(self.client.exec_inspect(handle)["ExitCode"]), output.decode()
+        return inside(self.id, *words, user=user)
 
     def kill(self, signal: str) -> None:
         self.client.kill(self.id, signal)

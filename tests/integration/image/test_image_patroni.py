@@ -12,6 +12,7 @@ from typing import Any, Callable, Iterator
 
 import docker
 import pytest
+from inside import inside
 
 NETWORK = f"howdah-image-patroni-{secrets.token_hex(3)}"
 ETCD_IMAGE = "howdah/etcd:bookworm"
@@ -102,9 +103,7 @@ def etcd(docker_client: docker.APIClient) -> Iterator[Callable[[list[str]], tupl
     )["Id"]
 
     def run(words: list[str]) -> tuple[int, str]:
-        handle = docker_client.exec_create(identity, words)
-        output = docker_client.exec_start(handle).decode()
-        return int(docker_client.exec_inspect(handle)["ExitCode"]), output
+        return inside(identity, *words)
 
     docker_client.start(identity)
     try:

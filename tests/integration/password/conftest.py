@@ -21,6 +21,7 @@ from ansible_collections.howdah.postgresql.plugins.module_utils._postgres.engine
 from ansible_collections.howdah.postgresql.plugins.module_utils._postgres.password import Wish
 from ansible_collections.howdah.postgresql.plugins.module_utils._postgres.scram import Verifier
 from ansible_collections.howdah.postgresql.plugins.module_utils._postgres.target import Target
+from inside import inside
 
 START_SECONDS = 60
 # How long a line may take from the server into the engine's log.
@@ -69,9 +70,7 @@ class Server:
 
     def execute(self, *command):
         """Run a command in the container; its output."""
-        created = self.client.exec_create(self.container, list(command))
-        output = self.client.exec_start(created["Id"]).decode("utf-8", "replace")
-        code = self.client.exec_inspect(created["Id"])["ExitCode"]
+        code, output = inside(self.container, *command)
         assert code == 0, f"{command}: exit code {code}: {output}"
         return output
 

@@ -17,6 +17,7 @@ from ansible_collections.howdah.postgresql.plugins.module_utils._core import err
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker.exec import ask_agent, raise_failure
 from ansible_collections.howdah.postgresql.plugins.module_utils._postgres import target as target_module
+from inside import inside
 
 TIMEOUT = 1.5
 
@@ -383,8 +384,7 @@ def test_a_container_without_agent(docker_client, test_image, ask):
     docker_client.create_container(test_image, name=name, entrypoint=["/bin/sleep", "60"], volumes=[])
     try:
         docker_client.start(name)
-        created = docker_client.exec_create(name, ["rm", "-rf", "/opt/container/bin"], user="0")
-        docker_client.exec_start(created["Id"])
+        inside(name, "rm", "-rf", "/opt/container/bin", user="0")
         with pytest.raises(errors.InvalidInput, match="login_host"):
             ask("postgres", "x", container=name)
         with pytest.raises(errors.ContainerNotFound):

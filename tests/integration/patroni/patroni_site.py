@@ -15,6 +15,7 @@ from typing import Any
 import docker
 import psycopg2
 from ansible_runs import free_ports, run_ansible, until, write_inventory
+from inside import inside
 
 NAME = "howdah-patroni-site"
 ETCD = f"{NAME}-etcd"
@@ -169,7 +170,7 @@ class Site:
 
     def run(self, container: str, *words: str) -> str:
         """The output of a command in a container."""
-        return str(self.client.exec_start(self.client.exec_create(container, list(words))).decode())
+        return inside(container, *words)[1]
 
     def ask(self, node: str, question: str) -> Any:
         """The first column of the first row of an answer."""

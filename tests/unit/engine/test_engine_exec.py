@@ -5,13 +5,18 @@
 
 from __future__ import annotations
 
+import http.client
 import json
+import socket
+import threading
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.errors import ContainerFailed, InvalidInput
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker.exec import AGENT, Executed, _answer, run
+from docker import APIClient
 from docker.errors import APIError
 from requests import Response
 
@@ -72,3 +77,38 @@ def test_a_container_is_called_by_its_name(said: str, told: str) -> None:
 
     with pytest.raises(ContainerFailed, match=f"in container 'pg1': {told}. Start it"):
         run(Client(), "pg1", ["true"], b"", Deadline(5))
+
+
+# What an engine answers to the three requests of a command that has written so much.
+FRAMES = b"".join(bytes([stream, 0, 0, 0]) + len(part).to_bytes(4, "big") + part for stream, part in [
+    (1, b"[1,"), (2, b"a warning"), (1, b"2" * 20_000), (1, b"]"),
+])  # fmt: skip
+UPGRADED = b"HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n"
+
+
+def _answers(listener: socket.socket) -> None:
+    """An engine whose commands end before anybody reads: headers and output arrive together."""
+    # Its end may be noticed after its output has been closed.
+    ends = (_json({"ExitCode": None}), _json({"ExitCode": 3}))
+    for answer in (_json({"Id": "e1"}), UPGRADED + FRAMES, *ends):
+        connection, _peer = listener.accept()
+        with connection, connection.makefile("rb") as request:
+            request.readline()
+            request.read(int(http.client.parse_headers(request)["Content-Length"] or 0))
+            connection.sendall(answer)
+
+
+def _json(content: object) -> bytes:
+    body = json.dumps(content).encode()
+    return b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+
+
+def test_nothing_is_lost_of_a_command_that_was_faster_than_its_reader(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "engine"))
+        listener.listen()
+        threading.Thread(target=_answers, args=(listener,), daemon=True).start()
+        client = APIClient(f"unix://{tmp_path}/engine", version="1.41")
+        executed = run(client, "pg1", ["true"], b"", Deadline(10))
+        client.close()
+    assert executed == Executed(3, b"[1," + b"2" * 20_000 + b"]", b"a warning")
