@@ -43,6 +43,11 @@ options:
       repository:
         description: As O(howdah.postgresql.pgbackrest_restore#module:repository).
         type: int
+  passphrases:
+    description: For each repository, in order, the passphrase that is declared, to be told whether the container has
+      another one.
+    type: list
+    elements: str
   timeout:
     description: Limit in seconds for the whole task.
     type: float
@@ -93,7 +98,8 @@ backup_running:
 repositories:
   description:
     - The repositories, each with its C(number), C(status), C(message), C(cipher) and C(retention) - pgBackRest's
-      options of that name, for example C(full).
+      options of that name, for example C(full). With O(passphrases), C(passphrase_differs) tells whether the container
+      has another one.
   returned: success
   type: list
   elements: dict
@@ -200,6 +206,7 @@ OPTIONS: dict[str, Any] = {
     **client.ARGUMENT_SPEC,
     **repository.ARGUMENT_SPEC,
     "restore": {"type": "dict", "options": _RESTORE},
+    "passphrases": {"type": "list", "elements": "str", "no_log": True},
     "timeout": {"type": "float", "default": 60},
 }
 RULES: dict[str, Any] = {"required_together": client.REQUIRED_TOGETHER}
@@ -214,6 +221,11 @@ def work(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
     told = stanza.told(time.time())
     for one in told["repositories"]:
         one["retention"] = kept.get(str(one["number"]), {})
+    if params["passphrases"] is not None:
+        declared = dict(enumerate(params["passphrases"], 1))
+        for one in told["repositories"]:
+            number = one["number"]
+            one["passphrase_differs"] = pgbackrest.passphrase_differs(number, declared.get(number, ""))
     report.add(**told, schedule=schedule)
     wished = params["restore"]
     if wished is not None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Mapping, Sequence
 
 from .._core.deadline import Deadline
@@ -25,6 +26,7 @@ from .._core.errors import (
     StanzaMismatch,
 )
 from .._docker import client as docker_client
+from .._docker import fields
 from .._docker.exec import Executed, run
 from .info import Said, Stanza, complaints, parse, usable
 
@@ -114,6 +116,15 @@ class Repository:
                 f"Container {self.container!r} is no repository of this collection's: it does not tell of its schedule."
             ) from error
         return told
+
+    def passphrase_differs(self, number: int, passphrase: str) -> bool:
+        """Whether the container has another one for the repository of that number."""
+        return self._environment.get(f"PGBACKREST_REPO{number}_CIPHER_PASS", "") != passphrase
+
+    @cached_property
+    def _environment(self) -> Mapping[str, str]:
+        with docker_client.request(self.client, self.deadline, f"inspecting container {self.container}"):
+            return fields.environment(self.client.inspect_container(self.container)["Config"]["Env"])
 
     def _run(self, words: Sequence[str], doing: str) -> Executed:
         """The command carries its own limit: an exec cannot be ended from outside."""

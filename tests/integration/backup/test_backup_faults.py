@@ -67,6 +67,13 @@ def test_row_loss_of_a_repository(whole: Site) -> None:
 def test_row_wrong_passphrase(whole: Site) -> None:
     before = [one["label"] for one in whole.info()["backup"]]
     wrong = [{"cipher-pass": "canary-that-is-wrong"}]
+    refusal = "these have another passphrase than is given now (cipher-pass in backup_secrets): 1."
+    for arguments in ((), ("--check",)):
+        output = " ".join(whole.run("deploy", *arguments, code=2, backup_secrets=wrong).split())
+        assert refusal in output and "canary-that-is-wrong" not in output
+    assert whole.problem(backup_secrets=wrong) == "", "the container was left alone"
+    # Where there is none any more, nobody can tell before.
+    whole.client.remove_container(REPOSITORY, force=True)
     output = whole.run("deploy", code=2, backup_secrets=wrong)
     assert code_of(output) == 1701
     assert "canary-that-is-wrong" not in output

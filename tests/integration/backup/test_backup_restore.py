@@ -144,9 +144,11 @@ def test_a_time_is_reached_though_nothing_was_committed_since(site: Site) -> Non
     wish = ["-e", "restore_type=time", "-e", json.dumps({"restore_target": target}), "-e", f"restore_cluster={CLUSTER}"]
     # With a wrong passphrase nothing is stopped, and the next one gets in again.
     right, site.cipher = site.cipher, "canary-wrong"
-    told = site.run("restore", *wish, code=2)
-    assert "Most likely its passphrase" in " ".join(told.split()) and told.isascii(), told
-    assert site.sql("SELECT n FROM quiet") == "7"
+    for refusal in ("these have another passphrase than is given now", "Most likely its passphrase"):
+        told = site.run("restore", *wish, code=2)
+        assert refusal in " ".join(told.split()) and told.isascii(), told
+        assert site.sql("SELECT n FROM quiet") == "7"
+        site.client.remove_container(REPOSITORY, force=True)  # which knew it
     site.cipher = right
     site.run("restore", *wish)
     assert site.sql("SELECT n FROM quiet") == "7"
