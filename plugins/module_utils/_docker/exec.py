@@ -85,14 +85,14 @@ def run(client: APIClient, container: str, command: Sequence[str], stdin: bytes,
             ) from error
         raise
     try:
-        stdout, stderr = _talk(stream, stdin, deadline, doing)
+        try:
+            stdout, stderr = _talk(stream, stdin, deadline, doing)
+        finally:
+            stream._response.close()  # the SDK ties the response, which owns the connection, to the stream
+        return Executed(_exit_code(client, created["Id"], deadline, doing), stdout, stderr)
     except (DeadlineExceeded, EngineUnreachable) as error:
         error.details["started"] = True
         raise
-    finally:
-        stream._response.close()  # the SDK ties the response, which owns the connection, to the stream
-    try:
-        return Executed(_exit_code(client, created["Id"], deadline, doing), stdout, stderr)
     except EngineError as error:
         if error.details["status"] != 404:
             raise
