@@ -20,14 +20,15 @@ def table(rows: list[dict[str, Any]]) -> str:
         return "(nothing)"
     columns = list(rows[0])
     cells = [["" if row.get(column) is None else str(row[column]) for column in columns] for row in rows]
-    widths = [max(len(line[i]) for line in [columns, *cells]) for i in range(len(columns))]
+    titles = [column.replace("_utc", " (UTC)").replace("_", " ") for column in columns]
+    widths = [max(len(line[i]) for line in [titles, *cells]) for i in range(len(columns))]
     right = [all(isinstance(row.get(column), (int, float)) for row in rows) for column in columns]
 
     def line(values: list[str]) -> str:
         padded = (v.rjust(w) if r else v.ljust(w) for v, w, r in zip(values, widths, right))
         return "  ".join(padded).rstrip()
 
-    return "\n".join([line(columns), line(["-" * width for width in widths]), *map(line, cells)])
+    return "\n".join([line(titles), line(["-" * width for width in widths]), *map(line, cells)])
 
 
 def search(query: str, data: Any) -> Any:

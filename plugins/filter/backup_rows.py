@@ -42,10 +42,10 @@ def backup_rows(backups: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
             "backup": one["label"],
             "type": one["type"],
             "repository": one["repository"],
-            "ended (UTC)": str(one["stop"])[:19].replace("T", " "),
-            "cluster MiB": round(one["size"] / 1048576),
-            "repository MiB": round(one["repository_size"] / 1048576, 1),
-            "restores from": one["lsn_stop"],
+            "ended_utc": str(one["stop"])[:19].replace("T", " "),
+            "cluster_MiB": round(one["size"] / 1048576),
+            "repository_MiB": round(one["repository_size"] / 1048576, 1),
+            "restores_from": one["lsn_stop"],
             "problem": "wrong checksums" if one["error"] else "",
         }
         for one in backups

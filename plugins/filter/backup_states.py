@@ -32,6 +32,11 @@ options:
     description: Seconds of the epoch.
     type: float
     required: true
+  system_identifier:
+    description:
+      - The leader's, as in RV(howdah.postgresql.server_info#module:system_identifier). Empty when it is unknown.
+    type: str
+    default: ""
 """
 
 EXAMPLES = r"""
@@ -59,18 +64,22 @@ _SIZE = re.compile(r"(\d+) *([kmgtp]?)(?:i?b)?", re.IGNORECASE)
 
 
 def backup_states(
-    found: Mapping[str, Mapping[str, Any]], archiver: Mapping[str, Any], queue_max: str, now: float
+    found: Mapping[str, Mapping[str, Any]],
+    archiver: Mapping[str, Any],
+    queue_max: str,
+    now: float,
+    system_identifier: str = "",
 ) -> list[dict[str, Any]]:
     """A row for each repository's container. Times are UTC.
 
     :raises AnsibleFilterError: for a size that cannot be understood.
     """
     limit = _bytes(queue_max)
-    return [_row(name, one, archiver, limit, now) for name, one in found.items()]
+    return [_row(name, one, archiver, limit, now, system_identifier) for name, one in found.items()]
 
 
 def _row(
-    repository: str, found: Mapping[str, Any], archiver: Mapping[str, Any], limit: int | None, now: float
+    repository: str, found: Mapping[str, Any], archiver: Mapping[str, Any], limit: int | None, now: float, system: str
 ) -> dict[str, Any]:
     schedule = found.get("schedule") or {}
     backups = found.get("backups") or []
@@ -84,18 +93,23 @@ def _row(
         "oldest": _ago(backups[0]["age"]) if backups else "",
         "keeps": ", ".join(map(_keeps, found.get("repositories") or [])),
         "MiB": round(sum(one["repository_size"] for one in backups) / 1048576),
-        "on schedule": _scheduled(last, now) if last else "not yet" if schedule.get("next") else "",
-        "next (UTC)": _stamp(schedule.get("next")),
+        "on_schedule": _scheduled(last, now) if last else "not yet" if schedule.get("next") else "",
+        "next_utc": _stamp(schedule.get("next")),
         "archived": max((one["max"] for one in found.get("archives") or [] if one["max"]), default=""),
-        "waiting MiB": "" if waiting is None else round(waiting / 1048576, 1),
-        "problem": "; ".join(_problems(found, schedule, archiver, limit)),
+        "waiting_MiB": "" if waiting is None else round(waiting / 1048576, 1),
+        "problem": "; ".join(_problems(found, schedule, archiver, limit, system)),
     }
 
 
 def _problems(
-    found: Mapping[str, Any], schedule: Mapping[str, Any], archiver: Mapping[str, Any], limit: int | None
+    found: Mapping[str, Any], schedule: Mapping[str, Any], archiver: Mapping[str, Any], limit: int | None, system: str
 ) -> list[str]:
     problems = []
+    known = found.get("system_identifiers")
+    if system and known and system not in known:
+        problems.append(
+            "it has the backups of another cluster than the one that runs; if the data of that one were lost, restore"
+        )
     if found.get("error") == "container_not_found":
         problems.append("its container is missing; site makes it, and so does restore")
     elif "backups" not in found:

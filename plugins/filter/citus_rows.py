@@ -51,7 +51,7 @@ def citus_rows(formation: Mapping[str, Any]) -> list[dict[str, Any]]:
                 "metadata": ("yes" if node["synced"] else "NO") if node["role"] == "primary" else "",
                 "shards": here["shards"] if here else "",
                 "MiB": round(here["size_bytes"] / 1048576, 1) if here else "",
-                "takes shards": ("yes" if node["takes_shards"] else "no") if node["role"] == "primary" else "",
+                "takes_shards": ("yes" if node["takes_shards"] else "no") if node["role"] == "primary" else "",
             }
         )
     return rows

@@ -96,11 +96,11 @@ def _row(
         "state": "down" if down and member else member.get("state") or "",
         "timeline": member.get("timeline"),
         "lag": "" if down or member.get("role") == "leader" or not member else _size(member.get("lag")),
-        "pending restart": ", ".join(sorted(member.get("pending") or ()))
+        "pending_restart": ", ".join(sorted(member.get("pending") or ()))
         or ("yes" if member.get("pending_restart") else ""),
         "version": _version(member.get("version")),
         "container": " ".join(filter(None, [state, "" if down else container.get("health", "")])),
-        "image age": _age(container.get("image_created"), now),
+        "image_age": _age(container.get("image_created"), now),
         "problem": problem,
     }
 

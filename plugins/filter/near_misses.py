@@ -13,7 +13,7 @@ description:
   - Ansible ignores a variable that nobody reads, so what is misspelt is not in force, and nothing tells so.
   - Of the given names, finds those that are no variables of this collection, but differ from one by a letter or two.
   - Known are the variables of all roles, by their argument specifications, and those that only playbooks read.
-positional: known
+positional: known, typed
 options:
   _input:
     description: Names of variables.
@@ -26,6 +26,11 @@ options:
       - The default is all variables of the collection.
     type: list
     elements: str
+  typed:
+    description:
+      - Only those that were given on the command line (C(-e)). Known are what playbooks take from there, as well.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -48,11 +53,23 @@ from pathlib import Path
 from typing import Any, Callable, Iterable, Sequence
 
 from ansible.module_utils.common.yaml import yaml_load  # by libyaml, where there is one: 0.2 s less
+from ansible.parsing.dataloader import DataLoader
+from ansible.utils.vars import load_extra_vars
 
 # Beside those of the roles. What only one playbook reads, that playbook checks.
 _OF_PLAYBOOKS = (
     "backup_end", "certificates_renew_all", "cluster_name", "cluster_network_mode", "docker_host", "image_refresh",
     "image_siblings", "other_cluster",
+)  # fmt: skip
+# What playbooks are asked for on the command line. In an inventory these short names are anybody's.
+_TYPED = (
+    "backup_type", "candidate", "destroy_backups", "destroy_data", "drain", "drill_amcheck", "drill_assertions",
+    "drill_checksums", "drill_repository", "drill_set", "drill_target", "drill_type", "fail_on_problem", "group",
+    "jmespath", "label", "max_age", "member", "members", "output", "query", "quickstart_name", "quickstart_port",
+    "rebalance_mode", "rebalance_timeout", "reinit_timeout", "remove_data", "restart_timeout", "restore_cluster",
+    "restore_discard", "restore_exclusive", "restore_from", "restore_repository", "restore_rows", "restore_set",
+    "restore_stanza", "restore_target", "restore_timeout", "restore_type", "retire_data", "retire_last",
+    "retire_timeout", "rotate_roles", "rotate_timeout", "target", "updates",
 )  # fmt: skip
 # Of one letter too many or too few, or two that are exchanged, in a name of eight letters or more.
 _NEAR = 0.9
@@ -69,9 +86,12 @@ def _variables() -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
-def near_misses(names: Iterable[str], known: Sequence[str] = ()) -> list[str]:
+def near_misses(names: Iterable[str], known: Sequence[str] = (), typed: bool = False) -> list[str]:
     """Those that are no variables, each with the one that it is near."""
     variables = known or _variables()
+    if typed:
+        names = set(names).intersection(load_extra_vars(DataLoader()))
+        variables = (*variables, *_TYPED)
     misses = []
     for name in sorted(set(names) - set(variables)):
         near = get_close_matches(name, variables, 1, _FAR if known else _NEAR)

@@ -115,6 +115,11 @@ complaints:
   type: list
   elements: str
   sample: ["invalid option 'repo1-retention-ful'"]
+system_identifiers:
+  description: Of the systems that the stanza is of; another server than these cannot be backed up to it.
+  returned: success
+  type: list
+  elements: str
 backups:
   description: The backups, oldest first.
   returned: success
@@ -226,12 +231,13 @@ def work(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
         for one in told["repositories"]:
             number = one["number"]
             one["passphrase_differs"] = pgbackrest.passphrase_differs(number, declared.get(number, ""))
-    report.add(**told, schedule=schedule)
     wished = params["restore"]
+    # First: where none serves, one sentence says why, and what there is would hide it.
     if wished is not None:
         wish = info.Wish(wished["type"], wished["target"], wished["set"], wished["repository"])
         now = time.time()
         report.add(chosen=info.choose(stanza, wish, now).told(now))
+    report.add(**told, schedule=schedule)
 
 
 def main() -> None:

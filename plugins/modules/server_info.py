@@ -25,6 +25,11 @@ options:
     type: list
     elements: str
     default: []
+  wanted:
+    description:
+      - Settings and values of which is told whether the server would take them (RV(settings_refused)). It needs
+        O(container), as the server's own program is asked.
+    type: dict
 attributes:
   check_mode:
     support: full
@@ -97,6 +102,11 @@ settings_restart:
   returned: success
   type: list
   elements: str
+settings_refused:
+  description: What the server says of those of O(wanted) whose values it would not take.
+  returned: success, with O(wanted)
+  type: dict
+  sample: {"max_connections": "invalid value for parameter \"max_connections\": \"many\""}
 settings_similar:
   description: Of the settings asked for that have no value, those whose names are almost one that the server has.
   returned: success
@@ -181,10 +191,12 @@ OPTIONS: dict[str, Any] = {
     **options.ARGUMENT_SPEC,
     **docker.ARGUMENT_SPEC,
     "settings": {"type": "list", "elements": "str", "default": []},
+    "wanted": {"type": "dict"},
 }
 RULES: dict[str, Any] = {
     "mutually_exclusive": options.MUTUALLY_EXCLUSIVE,
     "required_together": [*options.REQUIRED_TOGETHER, *docker.REQUIRED_TOGETHER],
+    "required_by": {"wanted": "container"},
 }
 
 
@@ -197,7 +209,8 @@ def work(params: Mapping[str, Any], deadline: Deadline, report: _shell.Report) -
             raise_failure,
         )
 
-        message = options.request_of(params, "info", settings=params["settings"])
+        wanted = None if params["wanted"] is None else {name: str(value) for name, value in params["wanted"].items()}
+        message = options.request_of(params, "info", settings=params["settings"], wanted=wanted)
         answer = ask_agent(params, message, deadline, writes=False)
         raise_failure(answer)
         report.add(**answer["result"])

@@ -28,7 +28,10 @@ options:
     description: Text to print first.
     type: str
   rows:
-    description: Rows of a table; the keys of the first are its columns. Not printed when O(query) is given.
+    description:
+      - Rows of a table; the keys of the first are its columns. In their titles, an underscore is printed as a blank,
+        and C(_utc) as C( (UTC\)).
+      - Not printed when O(query) is given.
     type: list
     elements: dict
   data:

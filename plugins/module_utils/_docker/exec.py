@@ -206,7 +206,8 @@ def _answer(container: str, executed: Executed) -> dict[str, Any]:
         ) from error
     if answer.get("error"):
         # The agent does not know what its container is called, and calls the server by its socket.
-        answer["error"]["message"] = _SOCKET.sub(lambda _found: container, answer["error"]["message"])
+        named = _SOCKET.sub(lambda _found: container, answer["error"]["message"])
+        answer["error"]["message"] = named.replace("in this container", f"in container {container!r}")
     return answer
 
 

@@ -92,6 +92,9 @@ def wait(
         if verdict.ready:
             return container
         if verdict.failure:
+            # The engine knows what was before somebody mended it, until it runs the check again.
+            if container.running and container.health == "unhealthy" and passes(client, container, deadline):
+                return container
             raise _failed(client, container, verdict.failure, secrets, exit_code)
         if container.health == "starting" and not deadline.expired():
             if passes(client, container, deadline):

@@ -175,12 +175,14 @@ class Sight:
     :param container: ``running``, ``restarting``, ``exited``, ``missing`` …
     :param lines: its log lines since the look before last, readable, oldest first.
     :param healthy: whether the cluster counts it as a serving member.
+    :param watched: whether it is no member, but a container that they need.
     """
 
     member: str
     container: str
     lines: tuple[str, ...] = ()
     healthy: bool = False
+    watched: bool = False
 
 
 @dataclass(frozen=True)
@@ -229,8 +231,9 @@ def _causes(sight: Sight, sights: Sequence[Sight]) -> list[Cause]:
         return [*(replace(cause, grace=0) for cause in told), NOT_RUNNING]
     if sight.container == "restarting":
         return [*told, RESTARTING]
-    waiting = [other for other in sights if any(NO_BOOTSTRAP.pattern.search(line) for line in other.lines)]
-    if len(waiting) == len(sights):
+    members = [other for other in sights if not other.watched]
+    waiting = [other for other in members if any(NO_BOOTSTRAP.pattern.search(line) for line in other.lines)]
+    if len(waiting) == len(members):
         told.append(NO_BOOTSTRAP)
     return told
 

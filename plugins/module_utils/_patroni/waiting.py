@@ -8,6 +8,7 @@ This module util is PRIVATE to the collection: it may change without notice.
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Callable, Sequence
 
 from .._core.deadline import Deadline
@@ -63,7 +64,8 @@ def wait(
             lacking = [error.message]
         if not lacking or once:
             return cluster, not lacking
-        sights = [_sight(rest, name, cluster, deadline) for name in (*containers, *watched)]
+        sights = [_sight(rest, name, cluster, deadline) for name in containers]
+        sights += [replace(_sight(rest, name, cluster, deadline), watched=True) for name in watched]
         verdict = judge.look(sights, deadline.elapsed())
         if verdict is not None:
             raise _failure(verdict)

@@ -98,6 +98,7 @@ class Stanza:
     :param archives: what is archived, by repository and system.
     :param locked: whether a backup runs.
     :param complaints: what pgBackRest finds wrong with its configuration file, and passes over.
+    :param systems: identifiers of the systems that it is of, one for each that was upgraded to.
     """
 
     name: str
@@ -109,6 +110,7 @@ class Stanza:
     locked: bool = False
     cipher: str = "none"
     complaints: tuple[str, ...] = ()
+    systems: tuple[str, ...] = ()
 
     @property
     def exists(self) -> bool:
@@ -127,6 +129,7 @@ class Stanza:
             "repositories": [dict(one) for one in self.repositories],
             "archives": [dict(one) for one in self.archives],
             "complaints": list(self.complaints),
+            "system_identifiers": list(self.systems),
             "backups": [backup.told(now) for backup in self.backups],
         }
 
@@ -193,6 +196,7 @@ def _stanza(content: Mapping[str, Any]) -> Stanza:
         archives=tuple(archives),
         locked=bool(lock.get("held", False)),
         cipher=content.get("cipher", "none"),
+        systems=tuple(dict.fromkeys(str(one["system-id"]) for one in content.get("db", []))),
     )
 
 
@@ -280,6 +284,11 @@ def choose(stanza: Stanza, wish: Wish, now: float) -> Backup:
     complete(wish)
     if wish.kind == "time" and moment(wish.target or "") > now + _SKEW:
         raise InvalidInput(f"{wish.target} is in the future: nothing is archived of it. It is {stamp(now)}.")
+    numbers = [one["number"] for one in stanza.repositories]
+    if wish.repository is not None and numbers and wish.repository not in numbers:
+        raise InvalidInput(
+            f"There is no repository {wish.repository}: stanza {stanza.name} has {', '.join(map(str, numbers))}."
+        )
     candidates = [one for one in stanza.backups if wish.repository in (None, one.repository)]
     if not candidates:
         raise NoBackup(f"Stanza {stanza.name} has no backup ({stanza.message}): make one with the playbook backup.")

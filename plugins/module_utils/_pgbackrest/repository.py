@@ -60,8 +60,9 @@ _KINDS: Mapping[int, type[HowdahError]] = {
 }
 _ADVICE: Mapping[type[HowdahError], str] = {
     StanzaMismatch: (
-        " The repository holds another cluster's backups. Give this cluster another stanza or an empty repository;"
-        " stanza-upgrade would mix the two and is never run by itself."
+        " The repository holds another cluster's backups. If this one was made anew because the data of that one were"
+        " lost, have those restored: the playbook restore. Else give this cluster another stanza or an empty"
+        " repository; stanza-upgrade would mix the two and is never run by itself."
     ),
     BackupBusy: " Wait until it has ended.",
     ArchiveFailed: " Look at the server's log for archive_command, and at the repository's container.",

@@ -110,7 +110,11 @@ def _rest(request: Mapping[str, Any], deadline: Deadline) -> dict[str, Any]:
     if own is None:  # nobody has said yet what this container is: on a busy machine that takes seconds
         raise RestUnreachable("The container is starting, and no Patroni runs in it yet.")
     if not own:
-        raise InvalidInput("No Patroni runs in this container: its command is not `patroni`.")
+        raise InvalidInput(
+            "No Patroni runs in this container: its command is not `patroni`, as that of a single server. Such a"
+            " server does not become the member of a cluster: give the member another name, and bring the data there"
+            " by a dump."
+        )
     address = request.get("url_host")
     try:
         rest = Rest.at(address, tls) if address else Rest.at(own, tls, own=True)

@@ -216,7 +216,8 @@ def plan(
     if missing:
         names = ", ".join(map(repr, missing))
         raise RoleMissing(
-            f"There is no role {names} on the coordinator. Create it there first, or correct its name.",
+            f"There is no role {names} on the coordinator. Create it there first, or correct its name."
+            " Nothing was changed.",
             roles_missing=missing,
         )
     changes: list[Change] = []

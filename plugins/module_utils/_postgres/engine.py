@@ -78,7 +78,8 @@ class Run:
 
             names = ", ".join(map(repr, missing))
             raise RoleMissing(
-                f"There is no role {names} on {self.session.address}. Create it first, or correct its name.",
+                f"There is no role {names} on {self.session.address}. Create it first, or correct its name."
+                " Nothing was changed.",
                 roles_missing=missing,
             )
         compared = []

@@ -49,17 +49,19 @@ def server_info(
     try:
         begin_reading(session, deadline)
         version_num = session.version_num
-        names = ["data_directory", *settings]
+        # Names are the same in any case, and TimeZone is seldom written as the server has it.
+        names = ["data_directory", *map(str.lower, [*settings, *(wanted or ())])]
         rows = session.query(
             # As SHOW has it, with the unit; what may not be seen is not in the view.
-            "SELECT name, current_setting(name), context = 'postmaster'"
-            "  FROM pg_catalog.pg_settings WHERE name = ANY (%s)",
+            "SELECT lower(name), current_setting(name), context = 'postmaster'"
+            "  FROM pg_catalog.pg_settings WHERE lower(name) = ANY (%s)",
             (names,),
             deadline,
             "reading settings",
         )
         visible = {name: value for name, value, _restart in rows}
-        unknown = [name for name in settings if name not in visible]
+        at_start = {name for name, _value, restart in rows if restart}
+        unknown = [name for name in settings if name.lower() not in visible]
         similar = _similar(unknown, session, deadline) if unknown else {}
         version, started, identifier, user = session.query(
             "SELECT current_setting('server_version'), pg_postmaster_start_time(),"
@@ -84,7 +86,7 @@ def server_info(
         session.close()
     checked = {}
     if wanted is not None and visible.get("data_directory"):
-        known = {name: value for name, value in wanted.items() if name in visible}
+        known = {name: value for name, value in wanted.items() if name.lower() in visible}
         checked["settings_refused"] = refused(known, visible["data_directory"], version_num, deadline)
     return {
         **checked,
@@ -95,8 +97,8 @@ def server_info(
         "start_time": started.isoformat(),
         "system_identifier": identifier,
         "data_directory": visible.get("data_directory"),
-        "settings": {name: visible.get(name) for name in settings},
-        "settings_restart": [name for name, _value, restart in rows if restart and name in settings],
+        "settings": {name: visible.get(name.lower()) for name in settings},
+        "settings_restart": [name for name in settings if name.lower() in at_start],
         "settings_similar": similar,
         "archiver": {
             "mode": archiver[0],

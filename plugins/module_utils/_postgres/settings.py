@@ -60,9 +60,10 @@ def complaint_of(output: str, settings: Mapping[str, str]) -> tuple[str, str] | 
     :param output: of the server.
     :param settings: which may be named; anything else is not what it was asked.
     """
+    asked = {name.lower(): name for name in settings}
     for line in output.splitlines():
         said = _COMPLAINT.search(line)
         named = _NAMED.search(said[1]) if said else None
-        if said and named and named[1] in settings:
-            return named[1], said[1]
+        if said and named and named[1].lower() in asked:
+            return asked[named[1].lower()], said[1]
     return None

@@ -88,8 +88,8 @@ def test_what_waits_is_counted_after_a_backup_as_well(site: Site) -> None:
         return found
 
     # It stays empty while the server does not answer in time.
-    told = until(lambda: (found := row())["waiting MiB"] != "" and found, "status tells how much waits")
-    assert 48 <= told["waiting MiB"] < 64
+    told = until(lambda: (found := row())["waiting_MiB"] != "" and found, "status tells how much waits")
+    assert 48 <= told["waiting_MiB"] < 64
     assert "the log is not archived since" in told["problem"]
     site.sql("ALTER SYSTEM RESET archive_command")
     site.sql("SELECT pg_reload_conf()")
@@ -144,7 +144,9 @@ def test_a_time_is_reached_though_nothing_was_committed_since(site: Site) -> Non
     wish = ["-e", "restore_type=time", "-e", json.dumps({"restore_target": target}), "-e", f"restore_cluster={CLUSTER}"]
     # With a wrong passphrase nothing is stopped, and the next one gets in again.
     right, site.cipher = site.cipher, "canary-wrong"
-    for refusal in ("these have another passphrase than is given now", "Most likely its passphrase"):
+    differs = "these have another passphrase than is given now"
+    assert differs in " ".join(site.run("restore", "--check", *wish, code=2).split())
+    for refusal in (differs, "Most likely its passphrase"):
         told = site.run("restore", *wish, code=2)
         assert refusal in " ".join(told.split()) and told.isascii(), told
         assert site.sql("SELECT n FROM quiet") == "7"
@@ -319,10 +321,13 @@ def test_destroy_removes_what_was_typed_and_nothing_else(site: Site, docker_clie
     assert volumes(docker_client) == repository, "the backups stay"
     assert f"To remove them too, type the name: destroy with -e destroy_backups={CLUSTER}" in told
     assert docker_client.containers(all=True, filters={"name": "^/howdah-backup-"}) == []
-    # Made anew, it would not be what the backups are of.
-    told = " ".join(site.run("deploy", code=2).split())
-    assert f"The data of {CLUSTER} are gone, and {REPOSITORY} has backups of it. Have them restored" in told
-    assert volumes(docker_client) == repository
+    # Made anew, it would not be what the backups are of; nor in a volume that has nothing in it.
+    for _again in range(2):
+        for words in ((), ("--check",)):
+            told = " ".join(site.run("deploy", *words, code=2).split())
+            assert f"The data of {CLUSTER} are gone, and {REPOSITORY} has backups of it. Have them restored" in told
+        docker_client.create_volume(f"{NODE}-data")
+    assert volumes(docker_client) == {f"{NODE}-data", *repository}
     docker_client.remove_container(REPOSITORY, force=True)
     told = " ".join(site.run("restore", "--check", code=2).split())
     assert f"The container {REPOSITORY}, which knows the backups, is not there" in told

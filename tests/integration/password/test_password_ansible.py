@@ -122,22 +122,29 @@ def test_a_password_of_one_character_leaves_the_number(ansible, login):
 
 
 def test_server_info(server, ansible, login):
-    asked = {"settings": ["log_statement", "no_such", "log_statment", "port"]}
+    asked = {"settings": ["Log_Statement", "no_such", "log_statment", "port"]}
+    wanted = {"work_mem": "much", "timezone": "Mars/X", "port": 5433}
     results, _printed = ansible(
         "howdah.postgresql.server_info",
         {**login, **asked},
-        {"container": server.container, **asked},
+        {"container": server.container, "wanted": wanted, **asked},
         {**login, "login_password": "wrong-password"},
+        {**login, "wanted": wanted},
     )
     identifier = str(server.sql("SELECT system_identifier FROM pg_control_system()")[0][0])
     for result in results[:2]:
-        assert result["settings"] == {"log_statement": "all", "no_such": None, "log_statment": None, "port": "5432"}
+        assert result["settings"] == {"Log_Statement": "all", "no_such": None, "log_statment": None, "port": "5432"}
         assert result["settings_restart"] == ["port"]
         assert result["settings_similar"] == {"log_statment": "log_statement"} and not result["changed"]
         assert result["version_num"] >= 150000 and result["login_role"] == "postgres" and not result["in_recovery"]
         assert "postgres" in [database["name"] for database in result["databases"]]
         assert result["system_identifier"] == identifier
+    assert results[1]["settings_refused"] == {
+        "work_mem": 'invalid value for parameter "work_mem": "much"',
+        "timezone": 'invalid value for parameter "TimeZone": "Mars/X"',
+    }
     assert results[2]["code"] == 1401
+    assert "container" in results[3]["msg"]
 
 
 def test_bad_options(ansible, login):

@@ -122,11 +122,14 @@ def test_a_setting_that_is_not_declared_any_more_goes(site: Site) -> None:
     leader = site.leader()
     by_hand = {"postgresql": {"parameters": {"random_page_cost": "2"}}}
     assert site.module("patroni_config", config=by_hand)["changed"] is True
-    declared = given(patroni_settings={"work_mem": "7MB", "max_locks_per_transaction": 65})
+    # PostgreSQL's own name is TimeZone.
+    declared = given(patroni_settings={"work_mem": "7MB", "max_locks_per_transaction": 65, "timezone": "Europe/Paris"})
     planned = site.play("deploy", "--check", "--diff", *declared)
     assert '"waits for a restart": [' in planned and f'"{leader}": "restarted"' in planned, planned
     assert changed(site.play("deploy", *declared)) == changed(planned)
     assert (site.ask(leader, "SHOW work_mem"), site.ask(leader, "SHOW max_locks_per_transaction")) == ("7MB", "65")
+    assert site.ask(leader, "SHOW timezone") == "Europe/Paris"
+    assert changed(site.play("deploy", *declared)) == 0
     foreseen = site.play("deploy", "--check", "--diff")
     assert '-    "postgresql.parameters.work_mem": "7MB"' in foreseen, foreseen
     assert changed(site.play("deploy")) == changed(foreseen) > 0

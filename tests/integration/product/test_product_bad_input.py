@@ -119,8 +119,64 @@ def test_a_restore_with_a_misspelt_variable(site: Site, engine_objects: Objects)
     before = engine_objects()
     done = site.run("restore", "-e", "restore_from=backup1 restore_exclusve=true restore_type=time")
     assert done.returncode != 0
-    told = "No variable of this playbook: restore_exclusve (restore_exclusive?). Nothing was changed."
+    told = "No variable of this collection: restore_exclusve (restore_exclusive?). Nothing was done."
     assert told in said(done.stdout)
+    assert engine_objects() == before
+
+
+@pytest.mark.parametrize(
+    ("playbook", "typed", "told"),
+    [
+        ("status", "fial_on_problem=true", "No variable of this collection: fial_on_problem (fail_on_problem?)."),
+        ("status", "output=yaml", "No variable of this collection: output=yaml (table, or json)."),
+        ("destroy", f"destroy_dat={NODE}", "No variable of this collection: destroy_dat (destroy_data?)."),
+        ("restore", "restore_from=backup1 restore_type=tiem", "restore_type is tiem. It has to be one of default,"),
+    ],
+)
+def test_what_was_typed_wrongly_does_not_end_well(site: Site, playbook: str, typed: str, told: str) -> None:
+    done = site.run(playbook, "-e", typed)
+    assert done.returncode == 2
+    assert told in said(done.stdout)
+
+
+def test_the_password_of_the_environment_is_not_passed_over(site: Site, engine_objects: Objects) -> None:
+    """It changes nothing where the inventory has another one, and would look like success."""
+    before = engine_objects()
+    done = site.run("rotate_password", server_password="canary-of-the-inventory")
+    assert done.returncode == 2
+    told = f"Two passwords for the superuser of {NODE}: the inventory has one (server_password), which is the one that"
+    assert told in said(done.stdout) and "canary" not in done.stdout
+    assert engine_objects() == before
+
+
+def test_what_a_running_server_would_refuse_is_told_beforehand(
+    site: Site, docker_client: docker.APIClient, test_image: str
+) -> None:
+    # It knows this one by another spelling.
+    assert site.run("site", server_image=test_image, server_settings={"timezone": "UTC"}).returncode == 0
+    before = docker_client.inspect_container(NODE)["Id"]
+    for settings, told in (
+        ({"timezone": "Mars/X", "work_mem": "much"}, 'invalid value for parameter "TimeZone": "Mars/X"'),
+        ({"work_memm": "5MB"}, "it does not know work_memm."),
+    ):
+        done = site.run("site", "--check", server_image=test_image, server_settings=settings)
+        assert done.returncode == 2
+        assert f"PostgreSQL would not start with server_settings of {NODE}: " in said(done.stdout)
+        assert told in said(done.stdout).replace('\\"', '"')
+    taken = {"TimeZone": "Europe/Paris", "my.own": "x"}
+    assert site.run("site", "--check", server_image=test_image, server_settings=taken).returncode == 0
+    assert docker_client.inspect_container(NODE)["Id"] == before
+
+
+def test_proxies_are_for_clusters(site: Site, engine_objects: Objects) -> None:
+    before = engine_objects()
+    local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+    groups = {"postgres": {"hosts": {NODE: {}}}, "proxy": {"hosts": {f"{NODE}-proxy": {}}}}
+    write_inventory(site.folder, {"all": {"vars": local, "children": groups}})
+    given = {"ANSIBLE_COLLECTIONS_PATH": site.collections, "POSTGRES_PASSWORD": site.password}
+    done = run_ansible("ansible-playbook", site.folder, ["howdah.postgresql.site", "--check"], given)
+    assert done.returncode == 2
+    assert "it has no group etcd (nor patroni_etcd_hosts)" in said(done.stdout)
     assert engine_objects() == before
 
 

@@ -46,6 +46,7 @@ def stanza(*backups: dict[str, Any], code: int = 0, repos: int = 1, message: str
         "archive": [{"id": "15-1", "min": "0001", "max": "0009", "database": {"id": 1, "repo-key": 1}}],
         "repo": [{"key": n + 1, "cipher": "none", "status": {"code": code, "message": message}} for n in range(repos)],
         "status": {"code": code, "message": message, "lock": {"backup": {"held": False}}},
+        "db": [{"id": 1, "repo-key": 1, "system-id": 7_300_000_000_000_000_001, "version": "15"}],
     }
     return info.parse(json.dumps([content]), "main")
 
@@ -54,6 +55,10 @@ ERRORS = """WARN: configuration file contains invalid option 'repo1-retention-fu
 WARN: option 'repo1-retention-full' is not set, the repository may run out of space
 WARN: configuration file contains invalid option 'repo1-retention-ful'
 """
+
+
+def test_whose_backups_they_are_is_told() -> None:
+    assert stanza(repos=2).told(NOW)["system_identifiers"] == ["7300000000000000001"]
 
 
 def test_options_that_are_passed_over_are_told_once() -> None:

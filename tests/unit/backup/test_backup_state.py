@@ -37,11 +37,17 @@ def row(found: dict[str, Any], archiver: dict[str, Any] | None = None, limit: st
 def test_how_backups_are_that_are_well() -> None:
     assert row(GOOD) == {
         "repository": "r", "backups": 2, "newest": "diff 2 h ago", "oldest": "5 d ago", "keeps": "2 full, all",
-        "MiB": 4, "on schedule": "diff well 2 h ago", "next (UTC)": "2026-09-21 14:14",
-        "archived": "000000010000000000000009", "waiting MiB": 1.0, "problem": "",
+        "MiB": 4, "on_schedule": "diff well 2 h ago", "next_utc": "2026-09-21 14:14",
+        "archived": "000000010000000000000009", "waiting_MiB": 1.0, "problem": "",
     }  # fmt: skip
-    assert row({**GOOD, "schedule": {"next": NOW + 60}})["on schedule"] == "not yet"
-    assert row({**GOOD, "schedule": {}})["on schedule"] == ""
+    assert row({**GOOD, "schedule": {"next": NOW + 60}})["on_schedule"] == "not yet"
+    assert row({**GOOD, "schedule": {}})["on_schedule"] == ""
+
+
+def test_a_cluster_that_was_made_anew_is_told_from_the_one_that_was_backed_up() -> None:
+    for systems, system, told in ((["1", "2"], "2", ""), (["1"], "", ""), (["1"], "3", "another cluster than the one")):
+        (found,) = backup_states({"r": {**GOOD, "system_identifiers": systems}}, ARCHIVER, "", NOW, system)
+        assert (told in found["problem"]) if told else found["problem"] == ""
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import pytest
 from ansible.errors import AnsibleActionFail, AnsibleFilterError
 from ansible_collections.howdah.postgresql.plugins.action import certificates, container, image, password
 from ansible_collections.howdah.postgresql.plugins.action.show import search, table
+from ansible_collections.howdah.postgresql.plugins.filter import near_misses as plugin
 from ansible_collections.howdah.postgresql.plugins.filter.build_site import build_site
 from ansible_collections.howdah.postgresql.plugins.filter.first_running import first_running
 from ansible_collections.howdah.postgresql.plugins.filter.hosts_of import hosts_of
@@ -276,6 +277,22 @@ def test_where_all_names_are_known_every_other_one_is_told() -> None:
     assert near_misses(["restore_tpye", "restore_target", "restore_quux"], known) == [
         "restore_quux", "restore_tpye (restore_type?)",
     ]  # fmt: skip
+
+
+def test_only_what_was_typed_is_compared_with_what_playbooks_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    typed = {"fial_on_problem": "true", "members": "pg1", "my_own": "x", "backup_tpye": "full"}
+    monkeypatch.setattr(plugin, "load_extra_vars", lambda _loader: typed)
+    every = [*typed, "target", "patroni_setings"]  # the last is the inventory's
+    assert near_misses(every, typed=True) == ["backup_tpye (backup_type?)", "fial_on_problem (fail_on_problem?)"]
+
+
+def test_all_that_is_typed_in_examples_is_known() -> None:
+    root = Path(__file__).resolve().parents[3]
+    files = [path for pattern in ("playbooks/**/*.yml", "docs/*.md") for path in root.glob(pattern)]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in files)
+    names = set(re.findall(r"-e '?(?:{\"?)?([a-z_]+)\"?[=:]", text))
+    assert len(names) > 30
+    assert names - {*plugin._TYPED, *plugin._variables()} == {"ansible_python_interpreter"} & names
 
 
 # What roles register or set while they run, near an option: no inventory has these, and the playbook looks first.

@@ -16,7 +16,7 @@ for word; do
     case $word in (a=* | c=*) echo "FATAL:  invalid value for parameter \\"${word%%=*}\\"" >&2; exit 1;; esac
 done
 """
-WANTED = {"max_connections": "many", "work_mem": "4MB"}
+WANTED = {"max_connections": "many", "work_mem": "4MB", "timezone": "x"}
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,10 @@ WANTED = {"max_connections": "many", "work_mem": "4MB"}
         (
             'FATAL:  1 is outside the valid range for parameter "work_mem" (64 .. 2147483647)\nHINT:  more\n',
             ("work_mem", '1 is outside the valid range for parameter "work_mem" (64 .. 2147483647)'),
+        ),
+        (
+            'FATAL:  invalid value for parameter "TimeZone": "x"\n',
+            ("timezone", 'invalid value for parameter "TimeZone": "x"'),
         ),
         ('FATAL:  invalid value for parameter "port": "x"\n', None),
         ('FATAL:  could not open file "postgresql.conf"\n', None),

@@ -163,10 +163,10 @@ def test_rows_of_the_table() -> None:
     ]
     rows = cluster_rows(told, containers, 1767225600 + 3 * 86400)
     assert [row["member"] for row in rows] == ["pg1", "pg3", "pg4", "pg2"]
-    assert rows[0] | {"image age": "3 d", "version": "15.20", "container": "running healthy", "lag": ""} == rows[0]
+    assert rows[0] | {"image_age": "3 d", "version": "15.20", "container": "running healthy", "lag": ""} == rows[0]
     assert rows[1]["problem"] == "its container is missing" and rows[1]["container"] == "missing"
     assert rows[2]["problem"] == "Patroni does not know it"
-    assert rows[3] | {"lag": "20 MB", "pending restart": "yes", "role": "quorum standby"} == rows[3]
+    assert rows[3] | {"lag": "20 MB", "pending_restart": "yes", "role": "quorum standby"} == rows[3]
 
 
 def test_who_could_not_ask_patroni_tells_nothing_of_what_it_knows() -> None:

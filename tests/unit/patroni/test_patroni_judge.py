@@ -124,8 +124,9 @@ def test_a_container_that_ended_tells_why() -> None:
 def test_when_all_wait_for_somebody_else_nobody_comes() -> None:
     court = Judge()
     sights = [Sight(name, "running", ("INFO: waiting for leader to bootstrap",)) for name in ("pg1", "pg2")]
-    assert court.look(sights, 0.0) is None
-    verdict = court.look(sights, LONG)
+    etcd = Sight("etcd1", "running", ('{"msg": "compacted"}',), watched=True)
+    assert court.look([*sights, etcd], 0.0) is None
+    verdict = court.look([*sights, etcd], LONG)
     assert verdict is not None and verdict.cause.name == "no_bootstrap"
     court = Judge()
     working = [sights[0], Sight("pg2", "running", ("INFO: trying to bootstrap a new cluster",))]
