@@ -121,6 +121,11 @@ options:
     description: Settings of PostgreSQL for the recovery, such as C(shared_preload_libraries).
     type: dict
     default: {}
+  clustered:
+    description: With O(step=restore), whether the server becomes the member of a cluster. A cluster's backup can only
+      become one.
+    type: bool
+    default: true
   amcheck:
     description: With O(step=drill), whether to have C(pg_amcheck) look at all tables and indexes.
     type: bool
@@ -296,6 +301,7 @@ OPTIONS: dict[str, Any] = {
     "superuser": {"type": "str", "default": "postgres"},
     "pgdata": {"type": "str"},
     "settings": {"type": "dict", "default": {}},
+    "clustered": {"type": "bool", "default": True},
     "amcheck": {"type": "bool", "default": True},
     "checksums": {"type": "bool", "default": True},
     "assertions": {"type": "list", "elements": "dict", "default": [], "options": _ASSERTION},

@@ -54,8 +54,9 @@ def read(
 
 
 def headline(lines: list[str]) -> str:
-    """The line that most likely tells the cause: the last error, else the last line; may be empty."""
-    return (errors(lines) or [""])[-1]
+    """The line that most likely tells the cause: that a port is taken, the last error, or the last line; may be empty."""
+    taken = [line for line in lines if "ddress already in use" in line]
+    return (taken or errors(lines) or [""])[-1]
 
 
 def errors(lines: list[str], most: int = 20) -> list[str]:

@@ -16,6 +16,7 @@ from .._core.deadline import Deadline
 from .._core.errors import ContainerFailed, ContainerNotFound, DeadlineExceeded, EngineError
 from . import container_logs, observe
 from .client import request
+from .exec import Executed
 from .exec import run as run_command
 from .observe import Container
 from .values import nanoseconds
@@ -117,6 +118,11 @@ def wait(
 
 def passes(client: APIClient, container: Container, deadline: Deadline) -> bool:
     """Whether the container's own health check succeeds now; False also when it cannot be run, or takes too long."""
+    executed = _check(client, container, deadline)
+    return executed is not None and executed.code == 0
+
+
+def _check(client: APIClient, container: Container, deadline: Deadline) -> Executed | None:
     config = container.inspected["Config"]
     check = config["Healthcheck"]
     kind, *rest = check["Test"]
@@ -124,10 +130,10 @@ def passes(client: APIClient, container: Container, deadline: Deadline) -> bool:
     limit = (check.get("Timeout") or _ENGINES_CHECK_TIMEOUT) / 10**9
     bounded = Deadline(min(limit, deadline.check("waiting for the health check")))
     try:
-        return run_command(client, container.id, command, b"", bounded).code == 0
+        return run_command(client, container.id, command, b"", bounded)
     except (ContainerFailed, ContainerNotFound, EngineError, DeadlineExceeded):
         # It has just stopped, or its check hangs: what the engine sees of that decides.
-        return False
+        return None
 
 
 def await_pass(client: APIClient, name: str, after: str, deadline: Deadline) -> None:
@@ -143,15 +149,17 @@ def await_pass(client: APIClient, name: str, after: str, deadline: Deadline) -> 
         container = observe.container(client, name, deadline)
         if container is None or not container.running or not container.inspected["Config"].get("Healthcheck"):
             return
-        if passes(client, container, deadline):
+        executed = _check(client, container, deadline)
+        if executed is not None and executed.code == 0:
             return
         if patience.expired():
+            said = (executed.stdout + executed.stderr).decode("utf-8", "replace").strip()[:500] if executed else ""
             # Clients may have made many lines since.
             lines = container_logs.read(client, container.id, (), Deadline(5), _LINES_SINCE_SIGNAL)
             logs = container_logs.errors(lines)
             raise ContainerFailed(
                 f"Container {name} was sent {after}, so that it reads its files anew, and is not healthy since"
-                f"{_tail('', logs)}", logs=logs,
+                f"{_tail(said, logs)}", logs=logs,
             )
         time.sleep(min(_FIRST_PAUSE, max(0.01, deadline.left())))
 

@@ -17,6 +17,7 @@ from .._core.errors import (
     ContainerFailed,
     ContainerNotFound,
     DeadlineExceeded,
+    HowdahError,
     PatroniRefused,
     RestUnreachable,
 )
@@ -28,6 +29,8 @@ from .rest import Rest
 _PAUSE = 0.3
 # With less time left nobody is asked any more: a limit hit in a question would hide what is lacking.
 _LAST_ASK_SECONDS = 1.0
+# A machine that has just come up, or a firewall that is being opened, is given so long.
+_REACH_SECONDS = 15.0
 # Patroni repeats itself in each of its loops, a few seconds long; what is older is over.
 _RECENT_SECONDS = 15
 _LINES = 100
@@ -56,14 +59,21 @@ def wait(
     judge = Judge()
     containers = list(rest.containers)
     cluster: Cluster | None = None
+    lost_since: float | None = None
     while True:
+        lost: list[str] = []
         try:
             cluster = rest.cluster()
             lacking = not_ready(cluster, members) or further(cluster) or _ended(rest, containers, members, deadline)
+            if not lacking and not once:
+                lacking = lost = _unreached(rest, cluster, members, containers)
         except (ContainerFailed, ContainerNotFound, RestUnreachable, PatroniRefused) as error:
             lacking = [error.message]
         if not lacking or once:
             return cluster, not lacking
+        lost_since = (deadline.elapsed() if lost_since is None else lost_since) if lost else None
+        if lost_since is not None and deadline.elapsed() - lost_since >= _REACH_SECONDS:
+            raise ClusterFailed("; ".join(lost), cause="member_unreached", member="", logs=[])
         sights = [_sight(rest, name, cluster, deadline) for name in containers]
         sights += [replace(_sight(rest, name, cluster, deadline), watched=True) for name in watched]
         verdict = judge.look(sights, deadline.elapsed())
@@ -75,6 +85,29 @@ def wait(
                 lacking=lacking,
             )
         time.sleep(_PAUSE)
+
+
+def _unreached(rest: Rest, cluster: Cluster, members: Sequence[str], here: Sequence[str]) -> list[str]:
+    """Members of other machines whom nobody reaches where the cluster knows them.
+
+    They follow the leader, for it is they who connect, and would seem well until one of them is to lead.
+    """
+    lost = []
+    for member in cluster.members:
+        if member.name not in members or member.name in here:
+            continue
+        try:
+            _status, body = rest.ask("GET", "/patroni", member.rest)
+            told = (body.get("patroni") or {}).get("name", member.name) if isinstance(body, dict) else member.name
+            why = "" if told == member.name else f"{told} answers there"
+        except HowdahError as error:
+            why = error.message.rstrip(".")
+        if why:
+            lost.append(
+                f"The cluster knows {member.name} at {member.rest}, and it is not reached there from {here[0]}: {why}."
+                " Correct its patroni_address, or have the port let through; until then it cannot come to lead"
+            )
+    return lost
 
 
 def _ended(rest: Rest, containers: Sequence[str], members: Sequence[str], deadline: Deadline) -> list[str]:

@@ -153,6 +153,7 @@ class Work:
         message: dict[str, Any] = {name: params[name] for name in wanted}
         message["do"] = _DO[params["step"]]
         message["source"] = "repository" if params["repository_container"] else "node"
+        message["clustered"] = params["clustered"]
         if params["step"] == "drill":
             checks = {name: params[name] for name in ("amcheck", "checksums", "assertions")}
             message.update(throw_away=True, checks=checks)

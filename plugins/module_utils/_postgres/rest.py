@@ -71,7 +71,8 @@ def ask(rest: Rest, method: str, path: str, body: str | None, left: Callable[[],
     except (OSError, ValueError) as error:
         raise RestUnreachable(
             f"Patroni's REST interface at {where} cannot be asked: {_reason(error)}."
-            " Is the container running, and is its certificate of the same authority?",
+            " Is the container running, is that its address (patroni_address), and is its certificate of the same"
+            " authority?",
             address=where,
         ) from error
     if not answer:

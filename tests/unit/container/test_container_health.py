@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.errors import ContainerFailed
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker import container_logs, health
+from ansible_collections.howdah.postgresql.plugins.module_utils._docker.exec import Executed
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker.observe import Container
 from hypothesis import given
 from hypothesis import strategies as st
@@ -57,16 +58,16 @@ def test_after_a_signal_the_containers_own_check_decides(
     container.inspected["Config"] = {"Healthcheck": {"Test": ["CMD", "check"]}}
     checks: list[bool] = []
 
-    def passes(*_: Any) -> bool:
+    def check(*_: Any) -> Executed:
         checks.append(passing_after is not None and len(checks) >= passing_after)
-        return checks[-1]
+        return Executed(0 if checks[-1] else 1, b"", b"it goes on as before\n")
 
     monkeypatch.setattr(health.observe, "container", lambda *_: container)
-    monkeypatch.setattr(health, "passes", passes)
+    monkeypatch.setattr(health, "_check", check)
     monkeypatch.setattr(health, "_SIGNAL_SECONDS", 0.5)
     engine: Any = Log("usual", '{"level": "ERROR", "message": "no such file"}')
     if passing_after is None:
-        with pytest.raises(ContainerFailed, match=r"was sent SIGUSR2, .* not healthy since\. Its log: ERROR: no such"):
+        with pytest.raises(ContainerFailed, match=r"was sent SIGUSR2, .* not healthy since\. The health check says: it goes"):
             health.await_pass(engine, "box", "SIGUSR2", Deadline(5))
     else:
         health.await_pass(engine, "box", "SIGUSR2", Deadline(5))

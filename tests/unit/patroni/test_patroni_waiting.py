@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
-from ansible_collections.howdah.postgresql.plugins.module_utils._core.errors import ClusterFailed
+from ansible_collections.howdah.postgresql.plugins.module_utils._core.errors import ClusterFailed, RestUnreachable
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker import container_logs, observe
 from ansible_collections.howdah.postgresql.plugins.module_utils._patroni import waiting
 from ansible_collections.howdah.postgresql.plugins.module_utils._patroni.cluster import Cluster, Member
@@ -97,3 +97,32 @@ def test_a_container_that_is_gone_is_missed(engine: dict[str, Any]) -> None:
 def test_only_the_last_life_counts_and_of_that_what_is_recent(status: str, later: int, since: int) -> None:
     found = waiting._since(container(status), STARTED_SECOND + later)
     assert found == STARTED_SECOND + since
+
+
+class Apart(Rest):
+    """One member is on another machine."""
+
+    containers = ["pg1"]
+
+    def __init__(self, *answers: object) -> None:
+        self.answers = list(answers)
+
+    def ask(self, _method: str, _path: str, host: str) -> tuple[int, object]:
+        assert host == "pg2:8008", "nobody else is asked"
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return 200, answer
+
+
+def test_a_member_that_is_not_reached_where_the_cluster_knows_it_is_no_member(
+    engine: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It follows, as it is who connects, and all looks well until it is to lead."""
+    lost = RestUnreachable("No route to host.")
+    for answers in (({"patroni": {"name": "pg2"}},), ({"patroni": {}},), (lost, {"patroni": {"name": "pg2"}})):
+        assert waiting.wait(Apart(*answers), ["pg1", "pg2"], [], Deadline(5), once=False)[1]  # type: ignore[arg-type]
+    monkeypatch.setattr(waiting, "_REACH_SECONDS", 0.2)
+    for answer, why in ((lost, "No route to host"), ({"patroni": {"name": "pg3"}}, "pg3 answers there")):
+        with pytest.raises(ClusterFailed, match=f"knows pg2 at pg2:8008, .* from pg1: {why}. Correct its patroni_addr"):
+            waiting.wait(Apart(answer), ["pg1", "pg2"], [], Deadline(5), once=False)  # type: ignore[arg-type]

@@ -115,10 +115,22 @@ def _restore(request: Mapping[str, Any], folder: Folder, deadline: Deadline, log
     result["kept"] = folder.kept()
     program.restore(command, request, deadline, log)
     result["restore_seconds"] = round(time.monotonic() - began, 1)
+    _fits(folder.pgdata, request.get("clustered", True))
     recovery = Recovery(folder.pgdata, command, request, deadline, log)
     result.update(recovery.run())
     folder.unmark()
     result["seconds"] = round(time.monotonic() - began, 1)
+
+
+def _fits(pgdata: str, clustered: bool) -> None:
+    """Whether it can become what it is restored as: a single server does not start with a cluster's settings.
+
+    :param clustered: whether it becomes the member of a cluster.
+    :raises RestoreFailed: when not.
+    """
+    # Patroni keeps it beside the data.
+    if not clustered and os.path.exists(f"{pgdata}/patroni.dynamic.json"):
+        raise RestoreFailed("The backup is a cluster's, and can only become a cluster: the inventory needs a group etcd.")
 
 
 class Folder:
