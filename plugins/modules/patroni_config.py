@@ -133,6 +133,7 @@ from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline i
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.errors import (
     MembersUndeclared,
     NoLeader,
+    RestUnreachable,
     SettingsDropped,
 )
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker import client
@@ -255,7 +256,10 @@ def _await_rounds(patroni: rest.Rest, names: Sequence[str], patience: float, dea
         cluster = patroni.cluster()
         for name in looks:
             member = cluster.member(name)
-            _status, told = patroni.ask("GET", "/patroni", member.rest) if member else (0, None)
+            try:
+                _status, told = patroni.ask("GET", "/patroni", member.rest) if member else (0, None)
+            except RestUnreachable:  # it may have told another address than it has
+                told = None
             if isinstance(told, dict) and "dcs_last_seen" in told:
                 looks[name].add(told["dcs_last_seen"])
         if all(len(seen) > 2 for seen in looks.values()):
@@ -318,6 +322,8 @@ def work(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
     round_seconds = float({**have, **config}.get("loop_wait") or 10)
     if params["reloaded"] and not report.check_mode:
         _await_rounds(patroni, params["reloaded"], 2 * round_seconds + _MARGIN_SECONDS, deadline)
+        if params["members"]:  # they may be known at other addresses now
+            waiting.wait(patroni, params["members"], params["watched"], deadline, False)
         seen = None
     changes = dynamic.patch(config, have, params["exact_parameters"], params["tracked"])
     report.plan(dynamic.plan(changes, have))

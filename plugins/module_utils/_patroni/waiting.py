@@ -61,19 +61,20 @@ def wait(
     cluster: Cluster | None = None
     lost_since: float | None = None
     while True:
-        lost: list[str] = []
+        lost: dict[str, str] = {}
         try:
             cluster = rest.cluster()
             lacking = not_ready(cluster, members) or further(cluster) or _ended(rest, containers, members, deadline)
             if not lacking and not once:
-                lacking = lost = _unreached(rest, cluster, members, containers)
+                lost = _unreached(rest, cluster, members, containers)
+                lacking = list(lost.values())
         except (ContainerFailed, ContainerNotFound, RestUnreachable, PatroniRefused) as error:
             lacking = [error.message]
         if not lacking or once:
             return cluster, not lacking
         lost_since = (deadline.elapsed() if lost_since is None else lost_since) if lost else None
         if lost_since is not None and deadline.elapsed() - lost_since >= _REACH_SECONDS:
-            raise ClusterFailed("; ".join(lost), cause="member_unreached", member="", logs=[])
+            raise ClusterFailed(" ".join(lacking), cause="member_unreached", member=next(iter(lost)), logs=[])
         sights = [_sight(rest, name, cluster, deadline) for name in containers]
         sights += [replace(_sight(rest, name, cluster, deadline), watched=True) for name in watched]
         verdict = judge.look(sights, deadline.elapsed())
@@ -87,12 +88,12 @@ def wait(
         time.sleep(_PAUSE)
 
 
-def _unreached(rest: Rest, cluster: Cluster, members: Sequence[str], here: Sequence[str]) -> list[str]:
-    """Members of other machines whom nobody reaches where the cluster knows them.
+def _unreached(rest: Rest, cluster: Cluster, members: Sequence[str], here: Sequence[str]) -> dict[str, str]:
+    """Members of other machines whom nobody reaches where the cluster knows them, and what to say of each.
 
     They follow the leader, for it is they who connect, and would seem well until one of them is to lead.
     """
-    lost = []
+    lost = {}
     for member in cluster.members:
         if member.name not in members or member.name in here:
             continue
@@ -101,11 +102,11 @@ def _unreached(rest: Rest, cluster: Cluster, members: Sequence[str], here: Seque
             told = (body.get("patroni") or {}).get("name", member.name) if isinstance(body, dict) else member.name
             why = "" if told == member.name else f"{told} answers there"
         except HowdahError as error:
-            why = error.message.rstrip(".")
+            why = error.message.split(". ")[0].rstrip(".")  # what it asks next is answered here
         if why:
-            lost.append(
+            lost[member.name] = (
                 f"The cluster knows {member.name} at {member.rest}, and it is not reached there from {here[0]}: {why}."
-                " Correct its patroni_address, or have the port let through; until then it cannot come to lead"
+                " Correct its patroni_address, or have the port let through; until then it cannot come to lead."
             )
     return lost
 

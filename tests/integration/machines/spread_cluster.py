@@ -32,6 +32,7 @@ class Spread(Cluster):
     def __init__(self, bed: Bed, client: docker.APIClient, folder: Path, ssh: dict[str, Any] | None = None) -> None:
         super().__init__(client, folder)
         self.bed, self.ssh = bed, ssh
+        self.addresses = {machine.name: machine.address for machine in bed.machines}
         self.names = tuple(f"{machine.name}-pg" for machine in bed.machines)
         self.etcd_names = tuple(f"{machine.name}-etcd" for machine in bed.machines)
 
@@ -53,7 +54,7 @@ class Spread(Cluster):
         proxy = {"proxy_address": self.host, "proxy_publish_address": self.host}
         groups = {
             "etcd": {f"{one.name}-etcd": host(one, etcd_address=one.address) for one in machines},
-            "postgres": {f"{one.name}-pg": host(one, patroni_address=one.address) for one in machines},
+            "postgres": {f"{one.name}-pg": host(one, patroni_address=self.addresses[one.name]) for one in machines},
             "proxy": {PROXY: {**here, **proxy, "proxy_port": WRITE_PORT, "proxy_read_port": READ_PORT}},
         }
         common = {"cluster_name": NAME, "cluster_network_mode": "host", **self.variables}

@@ -14,7 +14,7 @@ import docker
 import pytest
 from ansible_runs import until
 from fault_writer import Connection
-from machine_bed import Bed
+from machine_bed import NETWORK, Bed
 from operating_clients import clients, nothing_lost
 from spread_cluster import NAME, Spread
 
@@ -71,6 +71,20 @@ def test_another_machine_leads(spread: Spread) -> None:
     before = spread.wait_whole()
     assert "Done: hand the leadership over" in spread.play("switchover")
     assert spread.wait_whole() != before
+
+
+def test_a_member_that_the_others_do_not_reach_is_no_member(spread: Spread, bed: Bed) -> None:
+    """It follows the leader, as it is who connects, and all would look well until it is to lead."""
+    lost = bed.machines[-1].name
+    right, spread.addresses[lost] = spread.addresses[lost], f"{NETWORK}.99"
+    try:
+        told = " ".join(spread.play("deploy", expect=2).split())
+        assert f"The cluster knows {lost}-pg at {NETWORK}.99:8008, and it is not reached there" in told, told
+        assert "Correct its patroni_address" in told and "member_unreached" in told
+    finally:
+        spread.addresses[lost] = right
+        spread.play("deploy")
+    assert not re.findall(r"changed=[1-9]", spread.play("deploy"))
 
 
 def test_a_cluster_is_asked_although_the_container_of_its_first_node_is_down(spread: Spread, bed: Bed) -> None:
