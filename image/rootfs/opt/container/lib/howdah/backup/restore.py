@@ -130,7 +130,9 @@ def _fits(pgdata: str, clustered: bool) -> None:
     """
     # Patroni keeps it beside the data.
     if not clustered and os.path.exists(f"{pgdata}/patroni.dynamic.json"):
-        raise RestoreFailed("The backup is a cluster's, and can only become a cluster: the inventory needs a group etcd.")
+        raise RestoreFailed(
+            "The backup is a cluster's, and can only become a cluster: the inventory needs a group etcd."
+        )
 
 
 class Folder:
