@@ -54,7 +54,7 @@ def read(
 
 
 def headline(lines: list[str]) -> str:
-    """The line that most likely tells the cause: a port is taken, the last error, or the last line; may be empty."""
+    """The line that most likely tells the cause: a taken port, the last error, or the last line; may be empty."""
     taken = [line for line in lines if "ddress already in use" in line]
     return (taken or errors(lines) or [""])[-1]
 
