@@ -67,7 +67,7 @@ def test_after_a_signal_the_containers_own_check_decides(
     monkeypatch.setattr(health, "_SIGNAL_SECONDS", 0.5)
     engine: Any = Log("usual", '{"level": "ERROR", "message": "no such file"}')
     if passing_after is None:
-        with pytest.raises(ContainerFailed, match=r"was sent SIGUSR2, .* not healthy since\. The health check says: it"):
+        with pytest.raises(ContainerFailed, match=r"was sent SIGUSR2, .* not healthy since\. The health check says"):
             health.await_pass(engine, "box", "SIGUSR2", Deadline(5))
     else:
         health.await_pass(engine, "box", "SIGUSR2", Deadline(5))
