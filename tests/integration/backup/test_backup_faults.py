@@ -139,8 +139,13 @@ def test_row_stanza_of_another_cluster(whole: Site, docker_client: docker.APICli
     docker_client.remove_container(NODE, force=True)
     docker_client.remove_volume(f"{NODE}-data")
     before = [one["label"] for one in whole.info()["backup"]]
+    # Somebody has made it anew, without the group of the backups: with it, it would be refused.
+    whole.backed_up = False
+    whole.run("deploy")
+    whole.backed_up = True
     output = whole.run("deploy", code=2)
     assert code_of(output) == 1702
+    assert "it has the backups of another cluster than the one that runs" in whole.problem()
     assert "stanza-upgrade" in output
     assert [one["label"] for one in whole.info()["backup"]] == before, "the former cluster's backups are left alone"
     in_repository("rm", "-rf", ONE)
