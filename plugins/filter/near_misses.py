@@ -88,10 +88,11 @@ def _variables() -> tuple[str, ...]:
 
 def near_misses(names: Iterable[str], known: Sequence[str] = (), typed: bool = False) -> list[str]:
     """Those that are no variables, each with the one that it is near."""
-    variables = known or _variables()
     if typed:
         names = set(names).intersection(load_extra_vars(DataLoader()))
-        variables = (*variables, *_TYPED)
+        if not names:  # as in most runs
+            return []
+    variables = known or (*_variables(), *(_TYPED if typed else ()))
     misses = []
     for name in sorted(set(names) - set(variables)):
         near = get_close_matches(name, variables, 1, _FAR if known else _NEAR)
