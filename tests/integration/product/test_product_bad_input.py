@@ -153,7 +153,10 @@ def test_what_a_running_server_would_refuse_is_told_beforehand(
     site: Site, docker_client: docker.APIClient, test_image: str
 ) -> None:
     # It knows this one by another spelling.
-    assert site.run("site", server_image=test_image, server_settings={"timezone": "UTC"}).returncode == 0
+    done = site.run("site", server_image=test_image, server_settings={"timezone": "UTC"}, server_setings={})
+    assert done.returncode == 0
+    last = said(done.stdout).partition("PLAY [Deploy the proxies]")[2]
+    assert "Without effect: server_setings (server_settings?), unless it is a name of your own." in last
     before = docker_client.inspect_container(NODE)["Id"]
     for settings, told in (
         ({"timezone": "Mars/X", "work_mem": "much"}, 'invalid value for parameter "TimeZone": "Mars/X"'),
