@@ -1,0 +1,151 @@
+# Copyright (c) 2026, the howdah.postgresql authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Filter that finds in an inventory what cannot be: one port for two, or nodes that others cannot find."""
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: misplaced
+version_added: 1.0.0
+author: ["howdah.postgresql authors (@howdah)"]
+short_description: Ports of a machine that two containers want, and addresses that are missing
+description:
+  - Of what is declared alone, without asking any machine. Who finds out by deploying it has the images built and etcd
+    deployed by then.
+  - Two containers want one port of a machine by the networks' mode V(host), by published ports, or by both. Lists of
+    further ports (C(patroni_ports), C(etcd_ports)) are not looked at.
+  - With the networks' mode V(host) nobody is found by a container's name. A node of several machines whose name in the
+    inventory is not what Ansible connects to (C(ansible_host)) has to say by which address the others reach it.
+positional: hostvars
+options:
+  _input:
+    description: The variable C(groups).
+    type: dict
+    required: true
+  hostvars:
+    description: The variable C(hostvars).
+    type: dict
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Nobody is in anybody's way
+  ansible.builtin.assert:
+    that: groups | howdah.postgresql.misplaced(hostvars) | length == 0
+"""
+
+RETURN = r"""
+_value:
+  description: What cannot be, a phrase for each.
+  type: list
+  elements: str
+"""
+
+from collections import defaultdict
+from typing import Any, Callable, Iterator, Mapping, Sequence
+
+from ansible_collections.howdah.postgresql.plugins.filter.one_per_machine import machine_of
+
+_Hostvars = Mapping[str, Mapping[str, Any]]
+# What listens on the machine's own network, by kind.
+_OWN = {
+    "postgres": {5432: "PostgreSQL", 8008: "Patroni"},
+    "etcd": {2379: "etcd", 2380: "etcd, for its peers"},
+}
+_BACKED_UP = {8432: "pgBackRest"}
+# Variables of ports and of the addresses that they are published at, with their defaults.
+_PUBLISHED: dict[str, tuple[tuple[str, int, str], ...]] = {
+    "postgres": (("patroni_port", 0, "patroni_publish_address"),),
+    "server": (("server_port", 5432, "server_address"),),
+    "proxy": (("proxy_port", 5432, "proxy_publish_address"), ("proxy_read_port", 5433, "proxy_publish_address")),
+    "backup": (("backup_port", 0, "backup_publish_address"),),
+}
+_LOCALHOST = "127.0.0.1"
+_ANYWHERE = ("", "0.0.0.0", "::", "[::]")
+_ROLES = {"postgres": "patroni", "etcd": "etcd", "proxy": "proxy"}
+
+
+def misplaced(groups: Mapping[str, Sequence[str]], hostvars: _Hostvars) -> list[str]:
+    """Ports that two want, then nodes that others cannot find."""
+    return [*_clashes(groups, hostvars), *_unaddressed(groups, hostvars), *_repositories(groups, hostvars)]
+
+
+def _clashes(groups: Mapping[str, Sequence[str]], hostvars: _Hostvars) -> Iterator[str]:
+    wanted: dict[tuple[tuple[str, str], int], list[tuple[str, str, str]]] = defaultdict(list)
+    for kind in ("postgres", "etcd", "proxy", "backup"):
+        for host in groups.get(kind, ()):
+            for address, port, whose in _listens(kind, host, groups, hostvars):
+                wanted[machine_of(host, hostvars[host]), port].append((host, address, whose))
+    for (machine, port), takers in wanted.items():
+        for number, (host, address, whose) in enumerate(takers):
+            for other, its_address, its in takers[:number]:
+                if address == its_address or address in _ANYWHERE or its_address in _ANYWHERE:
+                    yield f"{other} ({its}) and {host} ({whose}) want the same port of {machine[0]}, {port}"
+
+
+def _listens(
+    kind: str, host: str, groups: Mapping[str, Sequence[str]], hostvars: _Hostvars
+) -> Iterator[tuple[str, int, str]]:
+    """Each address and port of the machine, and what it is for."""
+    if kind == "postgres" and not _clustered(host, groups, hostvars):
+        kind = "server"
+    variables = hostvars[host]
+    own = kind in _OWN and _of_the_machine(kind, variables)
+    if own:
+        for port, whose in (_OWN[kind] | (_BACKED_UP if kind == "postgres" and "backup" in groups else {})).items():
+            yield "", port, whose
+        return
+    for name, default, address in _PUBLISHED.get(kind, ()):
+        port = _number(variables.get(name, default))
+        if port:
+            yield str(variables.get(address, _LOCALHOST)), port, name
+
+
+def _unaddressed(groups: Mapping[str, Sequence[str]], hostvars: _Hostvars) -> Iterator[str]:
+    for kind in ("postgres", "etcd"):
+        members = [host for host in groups.get(kind, ()) if kind == "etcd" or _clustered(host, groups, hostvars)]
+        if len({machine_of(host, hostvars[host]) for host in members}) < 2:
+            continue
+        variable = f"{_ROLES[kind]}_address"
+        for host in members:
+            variables = hostvars[host]
+            named_so = str(variables.get("ansible_host", host)) == host
+            if _of_the_machine(kind, variables) and variable not in variables and not named_so:
+                yield f"{host} has no {variable}, by which the others reach it (its name, if they know it by that)"
+
+
+def _repositories(groups: Mapping[str, Sequence[str]], hostvars: _Hostvars) -> Iterator[str]:
+    """Of nodes on their machines' own networks: a repository never is."""
+    members = [
+        host for host in groups.get("postgres", ())
+        if _clustered(host, groups, hostvars) and _of_the_machine("postgres", hostvars[host])
+    ]  # fmt: skip
+    for host in groups.get("backup", ()) if members else ():
+        variables = hostvars[host]
+        if "backup_address" not in variables or not _number(variables.get("backup_port")):
+            yield f"{host} needs backup_address and backup_port, by which nodes on their machines' networks reach it"
+            continue
+        away = [one for one in members if machine_of(one, hostvars[one]) != machine_of(host, variables)]
+        if away and str(variables.get("backup_publish_address", _LOCALHOST)) == _LOCALHOST:
+            yield f"{host} needs backup_publish_address, for {', '.join(away)} on other machines"
+
+
+def _number(value: Any) -> int:
+    """A port; what is none, the role refuses."""
+    return int(value) if str(value).isdecimal() else 0
+
+
+def _clustered(host: str, groups: Mapping[str, Sequence[str]], hostvars: _Hostvars) -> bool:
+    return "etcd" in groups or bool(hostvars[host].get("patroni_etcd_hosts"))
+
+
+def _of_the_machine(kind: str, variables: Mapping[str, Any]) -> bool:
+    return bool(variables.get(f"{_ROLES[kind]}_network_mode", variables.get("cluster_network_mode")) == "host")
+
+
+class FilterModule:
+    """The filters of this file."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        """Filters by name."""
+        return {"misplaced": misplaced}
