@@ -44,7 +44,7 @@ _value:
 from collections import defaultdict
 from typing import Any, Callable, Iterator, Mapping, Sequence
 
-from ansible_collections.howdah.postgresql.plugins.filter.one_per_machine import machine_of
+from ansible_collections.howdah.postgresql.plugins.filter.one_per_machine import LOCAL, machine_of
 
 _Hostvars = Mapping[str, Mapping[str, Any]]
 # What listens on the machine's own network, by kind.
@@ -80,7 +80,8 @@ def _clashes(groups: Mapping[str, Sequence[str]], hostvars: _Hostvars) -> Iterat
         for number, (host, address, whose) in enumerate(takers):
             for other, its_address, its in takers[:number]:
                 if address == its_address or address in _ANYWHERE or its_address in _ANYWHERE:
-                    yield f"{other} ({its}) and {host} ({whose}) want the same port of {machine[0]}, {port}"
+                    where = "this machine" if machine[0] == LOCAL else machine[0]
+                    yield f"{other} ({its}) and {host} ({whose}) want the same port of {where}, {port}"
 
 
 def _listens(

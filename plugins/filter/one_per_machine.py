@@ -42,6 +42,8 @@ _value:
 
 from typing import Any, Callable, Iterable, Mapping
 
+LOCAL = "local connection"
+
 
 def one_per_machine(hosts: Iterable[str], hostvars: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """The first host of each (machine, engine)."""
@@ -54,7 +56,7 @@ def one_per_machine(hosts: Iterable[str], hostvars: Mapping[str, Mapping[str, An
 def machine_of(host: str, variables: Mapping[str, Any]) -> tuple[str, str]:
     """What tells a machine and its engine from others."""
     local = variables.get("ansible_connection") == "local"
-    machine = "local connection" if local else str(variables.get("ansible_host", host))
+    machine = LOCAL if local else str(variables.get("ansible_host", host))
     return machine, str(variables.get("docker_host", ""))
 
 

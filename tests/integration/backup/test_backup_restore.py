@@ -166,6 +166,12 @@ def test_a_drill_leaves_nothing_and_notices_what_is_wrong(site: Site, docker_cli
     assert told["restored"]["checksum_blocks"] > 100
     assert told["restored"]["amcheck_seconds"] > 0
     assert told["archived"]["waiting_bytes"] >= 0
+    foreseen = " ".join(site.run("restore_drill", "--check").split())
+    newest = told["backup"]["label"]
+    wanted = f"Would restore stanza {CLUSTER}: from {newest}, to the end of the archived log, and throw it away."
+    assert wanted in foreseen, foreseen
+    nowhere = " ".join(site.run("restore_drill", "-e", "drill_repository=9", code=2).split())
+    assert f"There is no repository 9: stanza {CLUSTER} has 1." in nowhere
     wrong = {"name": "more marks", "sql": "SELECT count(*) > 1000 FROM marks"}
     failed = site.run("restore_drill", code=2, drill_assertions=[wrong])
     assert "more marks: the answer was 'f', not 't'" in " ".join(failed.split())

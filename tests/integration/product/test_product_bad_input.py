@@ -183,6 +183,24 @@ def test_proxies_are_for_clusters(site: Site, engine_objects: Objects) -> None:
     assert engine_objects() == before
 
 
+@pytest.mark.parametrize("playbook", ["site", "deploy"])
+def test_what_the_inventory_alone_tells(site: Site, engine_objects: Objects, playbook: str) -> None:
+    """Before anything is built: two servers on one port, one that is to have it only sometimes set aside."""
+    before = engine_objects()
+    local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+    write_inventory(
+        site.folder, {"all": {"vars": local, "children": {"postgres": {"hosts": {NODE: {}, f"{NODE}2": {}}}}}}
+    )
+    given = {"ANSIBLE_COLLECTIONS_PATH": site.collections, "POSTGRES_PASSWORD": site.password}
+    done = run_ansible("ansible-playbook", site.folder, [f"howdah.postgresql.{playbook}"], given)
+    assert done.returncode == 2
+    told = f"{NODE} (server_port) and {NODE}2 (server_port) want the same port of this machine, 5432. Nothing was done."
+    assert f"The inventory cannot be deployed: {told}" in said(done.stdout)
+    assert engine_objects() == before
+    one = ["--check", f"howdah.postgresql.{playbook}", "-e", f"target={NODE}"]
+    assert run_ansible("ansible-playbook", site.folder, one, given).returncode == 0
+
+
 def test_a_restore_without_a_password(site: Site, engine_objects: Objects) -> None:
     """It would be missed when the servers are stopped, and their data replaced."""
     before = engine_objects()

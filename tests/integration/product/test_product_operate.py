@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import io
 import secrets
 import socket
 
+import docker
 import psycopg2
 import yaml
 from conftest import NODE, Site, recap, said
@@ -41,12 +43,22 @@ def test_the_password_of_a_single_server_is_rotated(site: Site) -> None:
     assert again.returncode == 0 and recap(again.stdout)["changed"] == 0, again.stdout
 
 
-def test_what_cannot_work_is_told_before_it_is_done(site: Site) -> None:
+def test_what_cannot_work_is_told_before_it_is_done(
+    site: Site, docker_client: docker.APIClient, test_image: str
+) -> None:
     deployed = site.run("site")
     assert deployed.returncode == 0, deployed.stdout
     rehearsed = site.run("site", "--check", image_postgres_major=16)
     assert rehearsed.returncode == 2, rehearsed.stdout
     assert "This would be PostgreSQL 16, and howdah-product-node has the data of 15." in said(rehearsed.stdout)
+    newer = f"FROM {test_image}\nLABEL io.howdah.postgresql.major=17\n"
+    built = list(docker_client.build(fileobj=io.BytesIO(newer.encode()), tag=f"{NODE}:17", rm=True, decode=True))
+    try:
+        there = site.run("site", "--check", server_image=f"{NODE}:17")
+    finally:
+        docker_client.remove_image(f"{NODE}:17")
+    assert there.returncode == 2, (there.stdout, built)
+    assert "This would be PostgreSQL 17, and howdah-product-node has the data of 15." in said(there.stdout)
     refused = site.run("update", password="")
     assert refused.returncode == 2 and recap(refused.stdout)["changed"] == 0, refused.stdout
     assert f"The password of the superuser of {NODE} is empty or not given." in said(refused.stdout)

@@ -103,7 +103,7 @@ def test_up_again_and_down(quickstart: Quickstart, docker_client: docker.APIClie
     switched = subprocess.run(
         ["bash", "-c", script], env=fresh, cwd="/", capture_output=True, text=True, timeout=TIMEOUT, check=False
     )
-    assert "Would hand the leadership over" in switched.stdout, switched
+    assert re.search(rf"Would hand the leadership over from {NAME}-pg\d to {NAME}-pg\d", switched.stdout), switched
 
     kept = quickstart.run("--down")
     assert "stay in the volumes" in kept
