@@ -14,8 +14,9 @@ description:
     deployed by then.
   - Two containers want one port of a machine by the networks' mode V(host), by published ports, or by both. Lists of
     further ports (C(patroni_ports), C(etcd_ports)) are not looked at.
-  - With the networks' mode V(host) nobody is found by a container's name. A node of several machines whose name in the
-    inventory is not what Ansible connects to (C(ansible_host)) has to say by which address the others reach it.
+  - With the networks' mode V(host) nobody is found by a container's name. A node of several machines to which Ansible
+    does not connect by its name in the inventory (C(ansible_host), C(ansible_connection)) has to say by which address
+    the others reach it.
 positional: hostvars
 options:
   _input:
@@ -110,7 +111,7 @@ def _unaddressed(groups: Mapping[str, Sequence[str]], hostvars: _Hostvars) -> It
         variable = f"{_ROLES[kind]}_address"
         for host in members:
             variables = hostvars[host]
-            named_so = str(variables.get("ansible_host", host)) == host
+            named_so = machine_of(host, variables)[0] == host
             if _of_the_machine(kind, variables) and variable not in variables and not named_so:
                 yield f"{host} has no {variable}, by which the others reach it (its name, if they know it by that)"
 

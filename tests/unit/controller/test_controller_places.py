@@ -106,7 +106,9 @@ def test_a_node_without_address(kind: str) -> None:
     del third[f"{kind}_address"]
     found = told(HOST, postgres=hosts["patroni"], etcd=hosts["etcd"])
     assert len(found) == 1 and f"3 has no {kind}_address" in found[0]
-    del third["ansible_host"]  # then Ansible reaches it by its name, and the others do
+    third["ansible_connection"] = "local"
+    assert len(told(HOST, postgres=hosts["patroni"], etcd=hosts["etcd"])) == 1
+    del third["ansible_connection"], third["ansible_host"]  # then Ansible reaches it by its name, and so do the others
     assert not told(HOST, postgres=hosts["patroni"], etcd=hosts["etcd"])
 
 
