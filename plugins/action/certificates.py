@@ -113,7 +113,8 @@ class ActionModule(HowdahAction):
             if served:
                 raise AuthorityFailed(
                     f"There is no authority in {folder} on the controller, but {', '.join(served)} has certificates of"
-                    " one. Nodes that trust different authorities shut each other out: copy the folder from the"
+                    " one. If the cluster is called otherwise (cluster_name), correct its name. Nodes that trust"
+                    " different authorities shut each other out: copy the folder from the"
                     " controller that made it. If it is lost, all nodes need new certificates, and have to be removed"
                     " for that: docs/operations.md (Another authority) has the three commands."
                 )

@@ -211,7 +211,7 @@ timeline:
   returned: when restored
   type: int
 lsn:
-  description: Its position in the log.
+  description: Position in the log up to which it was replayed. The restored cluster's timeline begins there.
   returned: when restored
   type: str
 last_transaction:

@@ -95,7 +95,14 @@ class Authority:
         from cryptography.hazmat.primitives.asymmetric import ec
 
         key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(x509.oid.NameOID.COMMON_NAME, name)])
+        # More than the name, which may be a node's as well: OpenSSL takes a certificate whose issuer is called as its
+        # subject for one that has signed itself.
+        subject = x509.Name(
+            [
+                x509.NameAttribute(x509.oid.NameOID.ORGANIZATIONAL_UNIT_NAME, "authority"),
+                x509.NameAttribute(x509.oid.NameOID.COMMON_NAME, name),
+            ]
+        )
         usage = _key_usage(key_cert_sign=True, crl_sign=True)
         certificate = (
             _builder(subject, subject, key.public_key(), _CA_DAYS)
@@ -163,6 +170,7 @@ class Authority:
 
         :param name: its common name, by which it is known to other nodes.
         :param days: how long it is valid; never longer than the authority.
+        :raises AuthorityFailed: when the authority is called as the node.
         """
         from cryptography import x509
         from cryptography.hazmat.primitives import hashes
@@ -171,6 +179,11 @@ class Authority:
 
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(x509.oid.NameOID.COMMON_NAME, name)])
+        if subject == self.certificate.subject:
+            raise AuthorityFailed(
+                f"The authority is called as the node {name}, by its whole subject. OpenSSL would take the node's"
+                " certificate for one that has signed itself. Use an authority that is called otherwise."
+            )
         usages = [x509.oid.ExtendedKeyUsageOID.SERVER_AUTH, x509.oid.ExtendedKeyUsageOID.CLIENT_AUTH]
         names = x509.SubjectAlternativeName(_general_names(alt_names))
         issuer_key: Any = self._key.public_key()

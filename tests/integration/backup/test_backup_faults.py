@@ -67,7 +67,7 @@ def test_row_loss_of_a_repository(whole: Site) -> None:
 def test_row_wrong_passphrase(whole: Site) -> None:
     before = [one["label"] for one in whole.info()["backup"]]
     wrong = [{"cipher-pass": "canary-that-is-wrong"}]
-    refusal = "these have another passphrase than is given now (cipher-pass in backup_secrets): 1."
+    refusal = "repository 1 has another passphrase than is given now: cipher-pass in backup_secrets"
     for arguments in ((), ("--check",)):
         output = " ".join(whole.run("deploy", *arguments, code=2, backup_secrets=wrong).split())
         assert refusal in output and "canary-that-is-wrong" not in output

@@ -114,6 +114,9 @@ def test_restores_exactly_between_two_transactions(site: Site, docker_client: do
     told = site.run("restore", "--check", *wish)
     assert f"from the backup {newest}" in " ".join(told.split())
     assert "keep the data folder of volume howdah-backup-pg-data" in told
+    rehearsed = " ".join(told.split()).rpartition("As rehearsed: ")[2]
+    assert rehearsed.startswith(f"the cluster {CLUSTER} from the backup {newest}, up to the time {target}."), told
+    assert f"Data of {NODE} would be replaced, which has to be said by -e restore_cluster={CLUSTER}." in rehearsed
     assert site.sql("SELECT count(*) FROM marks") == "102", "check mode has changed nothing"
 
     refused = site.run("restore", *wish, code=2)
@@ -144,7 +147,7 @@ def test_a_time_is_reached_though_nothing_was_committed_since(site: Site) -> Non
     wish = ["-e", "restore_type=time", "-e", json.dumps({"restore_target": target}), "-e", f"restore_cluster={CLUSTER}"]
     # With a wrong passphrase nothing is stopped, and the next one gets in again.
     right, site.cipher = site.cipher, "canary-wrong"
-    differs = "these have another passphrase than is given now"
+    differs = "repository 1 has another passphrase than is given now"
     assert differs in " ".join(site.run("restore", "--check", *wish, code=2).split())
     for refusal in (differs, "Most likely its passphrase"):
         told = site.run("restore", *wish, code=2)
@@ -220,7 +223,9 @@ def test_restores_to_each_kind_of_target(site: Site, kind: str) -> None:
         wish += ["-e", f"restore_discard={CLUSTER}"]
         told = site.run("restore", "--check", *wish)
         assert "remove the data folder of volume howdah-backup-pg-data: as agreed" in " ".join(told.split())
-    site.run("restore", *wish, "-e", f"restore_cluster={CLUSTER}")
+    told = " ".join(site.run("restore", *wish, "-e", f"restore_cluster={CLUSTER}").split())
+    if kind == "name":
+        assert f"to the position {position}. What was committed later is not there." in told
     assert site.sql(f"SELECT string_agg(n::text, ',') FROM {table}") == "1"
     assert [one["type"] for one in site.info()["backup"]].count("full") == 2, "no more are kept than declared"
 

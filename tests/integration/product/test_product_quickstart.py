@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import pty
 import re
+import secrets
+import shlex
 import socket
 import subprocess
 from pathlib import Path
@@ -86,7 +88,7 @@ def test_up_again_and_down(quickstart: Quickstart, docker_client: docker.APIClie
 
     lines = quickstart.credentials.read_text().splitlines()
     assert quickstart.credentials.stat().st_mode & 0o777 == 0o600
-    login = dict(line.split("=", 1) for line in lines)
+    login = dict(line.split("=", 1) for line in lines if not line.startswith("#"))
     assert login["PGPASSWORD"] not in first
     proxied, direct = re.findall(r"postgresql://\S+", first)
     for uri in (proxied, direct):
@@ -104,6 +106,18 @@ def test_up_again_and_down(quickstart: Quickstart, docker_client: docker.APIClie
         ["bash", "-c", script], env=fresh, cwd="/", capture_output=True, text=True, timeout=TIMEOUT, check=False
     )
     assert re.search(rf"Would hand the leadership over from {NAME}-pg\d to {NAME}-pg\d", switched.stdout), switched
+
+    # Another password, as a shell reads it: by psql's environment and by the inventory.
+    another = "canary $x `id` \"q\" {{ 1 }} \N{ELEPHANT} " + secrets.token_urlsafe(12)
+    rest = [line for line in lines if not line.startswith("PGPASSWORD=")]
+    quickstart.credentials.write_text("\n".join([*rest, f"PGPASSWORD={shlex.quote(another)}", ""]))
+    script = "; ".join(["set -e", typed[0], typed[1].replace("switchover", "rotate_password")])
+    rotated = subprocess.run(
+        ["bash", "-c", script], env=fresh, cwd="/", capture_output=True, text=True, timeout=TIMEOUT, check=False
+    )
+    assert rotated.returncode == 0 and "canary" not in rotated.stdout + rotated.stderr, rotated.returncode
+    psycopg2.connect(proxied, password=another).close()
+    assert not re.findall(r" changed=[1-9]", quickstart.run()), "it is read and written as it is"
 
     kept = quickstart.run("--down")
     assert "stay in the volumes" in kept

@@ -308,6 +308,11 @@ def test_a_log_that_ends_before_the_archive_does_has_a_gap(archived: str, reache
     assert recovery.gap_before(archived, reached) == gap
 
 
+def test_the_newest_timeline_says_where_the_replayed_log_ends() -> None:
+    history = "1\t0/3000110\tno recovery target specified\n\n2\t1A/E030F78\tat restore point \"3\t0/1\t\"\n"
+    assert recovery.branched_at(history) == "1A/E030F78"
+
+
 def test_where_etcd_is() -> None:
     node = {"scope": "c", "name": "n", "etcd3": {"hosts": ["e:2379"]}, "postgresql": {}}
     assert program.patroni_settings(node, tls=True)["etcd3"]["protocol"] == "https"

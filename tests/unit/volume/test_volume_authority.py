@@ -4,12 +4,17 @@
 """The certificate authority of the controller."""
 from __future__ import annotations
 
+import ssl
 import stat
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.errors import AuthorityFailed, InvalidInput
 from ansible_collections.howdah.postgresql.plugins.plugin_utils._authority import Authority, digest, pair_of
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509 import DNSName, IPAddress, SubjectAlternativeName, load_pem_x509_certificate
 
 NAMES = ("127.0.0.1", "localhost", "pg1")
@@ -93,3 +98,47 @@ def test_an_address_can_be_a_name_as_well(authority: Authority) -> None:
     # One of before, which has it as an address only.
     before = authority.issue("pg1", ["10.0.0.31", "pg1"], 365)
     assert authority.why_renew("pg1", names, 60, before.certificate, True) == "its names are others"
+
+
+def shake_hands(authority: Authority, name: str, folder: Path) -> None:
+    """A server with a certificate of the authority, and a client that trusts it, without a network between them.
+
+    :raises ssl.SSLError: when the client refuses.
+    """
+    pair = folder / "pair.pem"
+    issued = authority.issue(name, [name], 30)
+    pair.write_text(issued.certificate + issued.key)
+    serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    serving.load_cert_chain(pair)
+    asking = ssl.create_default_context(cadata=authority.pem)
+    there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = asking.wrap_bio(back, there, server_hostname=name)
+    server = serving.wrap_bio(there, back, server_side=True)
+    for _turn in range(3):
+        for side in (client, server):
+            try:
+                side.do_handshake()
+            except ssl.SSLWantReadError:
+                pass
+    assert client.version() and client.getpeercert()
+
+
+def test_a_node_may_be_called_as_its_cluster(tmp_path: Path) -> None:
+    shake_hands(Authority.create("solo"), "solo", tmp_path)
+
+
+def test_an_authority_that_is_called_as_the_node_alone_is_refused() -> None:
+    """As those of somebody else may be."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.oid.NameOID.COMMON_NAME, "solo")])
+    now = datetime.now(timezone.utc)
+    certificate = (
+        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now)
+        .not_valid_after(now + timedelta(days=30))
+        .sign(key, hashes.SHA256())
+    )
+    theirs = Authority([certificate], key, "")
+    with pytest.raises(AuthorityFailed, match="is called as the node solo"):
+        theirs.issue("solo", ["solo"], 1)
+    assert theirs.issue("pg1", ["pg1"], 1)

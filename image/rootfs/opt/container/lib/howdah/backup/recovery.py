@@ -75,6 +75,14 @@ def gap_before(archived: str, reached: str) -> str:
     return archived[8:] if len(archived) == 24 and reached[8:] < archived[8:] else ""
 
 
+def branched_at(history: str) -> str:
+    """Where the newest timeline of a history file leaves the one before it: the end of what was replayed. Pure.
+
+    :param history: lines of a timeline, a tab, a position, a tab and a reason; the newest is the last.
+    """
+    return re.findall(r"^\d+\t([0-9A-F]+/[0-9A-F]+)\t", history, re.MULTILINE)[-1]
+
+
 class Recovery:
     """One recovery.
 
@@ -203,13 +211,15 @@ class Recovery:
     def _look(self, private: str) -> None:
         row = self._sql(
             private, "postgres",
-            "SELECT json_build_object('timeline', timeline_id, 'lsn', pg_current_wal_lsn(), 'system_identifier',"
-            " (SELECT system_identifier::text FROM pg_control_system()), 'checksums',"
-            " current_setting('data_checksums')) FROM pg_control_checkpoint()",
+            "SELECT json_build_object('system_identifier', (SELECT system_identifier::text FROM pg_control_system()),"
+            " 'checksums', current_setting('data_checksums'))",
         )
         self._found.update(json.loads(row))
         walfile = self._sql(private, "postgres", "SELECT pg_walfile_name(pg_current_wal_lsn())")
         self._found["timeline"] = int(walfile[:8], 16)
+        # A server that was promoted has written more than it had replayed by then.
+        with open(f"{self._pgdata}/pg_wal/{walfile[:8]}.history", encoding="ascii") as file:
+            self._found["lsn"] = branched_at(file.read())
         gap = gap_before(self._request.get("archived") or "", walfile)
         if gap and (self._request.get("type") or "default") == "default":
             raise RestoreFailed(
