@@ -17,6 +17,7 @@ from ansible_collections.howdah.postgresql.plugins.plugin_utils._authority impor
     Authority,
     Issued,
     end_of,
+    issuer_of,
     locked,
     pair_of,
 )
@@ -109,14 +110,19 @@ class ActionModule(HowdahAction):
         folder = params["authority"]
         authority = Authority.load(folder)
         if authority is None and not params["replace_authority"]:
-            served = [volume["volume"] for volume in found if volume["contents"][_CERT] is not None]
+            served = {volume["volume"]: volume["contents"][_CERT] for volume in found if volume["contents"][_CERT]}
             if served:
+                name = params["authority_name"]
+                called = ", ".join(sorted(set(map(issuer_of, served.values())) - {name, ""}))
+                otherwise = (
+                    f" called {called}. If that is the cluster's name, and {name} (cluster_name) is not, correct it."
+                    " Otherwise: nodes" if called else ". Nodes"
+                )  # fmt: skip
                 raise AuthorityFailed(
                     f"There is no authority in {folder} on the controller, but {', '.join(served)} has certificates of"
-                    " one. If the cluster is called otherwise (cluster_name), correct its name. Nodes that trust"
-                    " different authorities shut each other out: copy the folder from the"
+                    f" one{otherwise} that trust different authorities shut each other out: copy the folder from the"
                     " controller that made it. If it is lost, all nodes need new certificates, and have to be removed"
-                    " for that: docs/operations.md (Another authority) has the three commands."
+                    " for that: docs/operations.md (Another authority) has the three commands. Nothing was changed."
                 )
         if authority is not None:
             return authority, False

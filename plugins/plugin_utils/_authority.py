@@ -239,6 +239,18 @@ def end_of(certificate: str) -> str:
     return x509.load_pem_x509_certificate(certificate.encode()).not_valid_after_utc.isoformat()
 
 
+def issuer_of(certificate: str) -> str:
+    """What the authority is called that issued a certificate; empty of what is none."""
+    from cryptography import x509
+
+    try:
+        issuer = x509.load_pem_x509_certificate(certificate.encode()).issuer
+    except ValueError:
+        return ""
+    common = issuer.get_attributes_for_oid(x509.oid.NameOID.COMMON_NAME)
+    return str(common[0].value) if common else issuer.rfc4514_string()
+
+
 @contextmanager
 def locked(folder: str) -> Iterator[None]:
     """Keep others from making an authority in the folder at the same time; makes the folder.

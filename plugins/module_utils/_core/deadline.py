@@ -49,5 +49,6 @@ class Deadline:
         """
         left = self.left()
         if left <= 0.0:
-            raise DeadlineExceeded(f"The time limit of {self.seconds:g} s was reached while {doing}.", doing=doing)
+            end = "" if doing.endswith(("?", ".")) else "."
+            raise DeadlineExceeded(f"The time limit of {self.seconds:g} s was reached while {doing}{end}", doing=doing)
         return left

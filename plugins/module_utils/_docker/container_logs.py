@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _MASK = "********"
 _ERRORS = frozenset({"ERROR", "FATAL", "PANIC", "CRITICAL"})
+# Of whoever listens on the machine's own network: HAProxy, PostgreSQL, Patroni and etcd all have these words.
+IN_USE = "ddress already in use"
 # The severity is called differently by PostgreSQL, Patroni and our entrypoint.
 _SEVERITY = ("error_severity", "severity", "levelname", "level")
 
@@ -55,8 +57,7 @@ def read(
 
 def headline(lines: list[str]) -> str:
     """The line that most likely tells the cause: a taken port, the last error, or the last line; may be empty."""
-    taken = [line for line in lines if "ddress already in use" in line]
-    return (taken or errors(lines) or [""])[-1]
+    return ([line for line in lines if IN_USE in line] or errors(lines) or [""])[-1]
 
 
 def errors(lines: list[str], most: int = 20) -> list[str]:

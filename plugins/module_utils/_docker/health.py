@@ -228,6 +228,9 @@ def _tail(probe: str, logs: list[str]) -> str:
     told = f". The health check says: {probe}" if probe else ""
     if not line:
         return f"{told}. It wrote nothing to its log."
+    if container_logs.IN_USE in line:
+        cure = "Something else has the port (`ss -ltnp` on its machine shows what): stop that, or choose another port"
+        return f"{told}. {cure}. Its log: {line}"
     others = [entry for entry in logs[-5:] if entry != line]
     return f"{told}. Its log: {' | '.join([line, *others])}"
 

@@ -121,6 +121,9 @@ def test_a_controller_that_lacks_the_authority_makes_no_other_one(node: Node) ->
     for path in node.authority.iterdir():
         path.unlink()
     refused = node.run()
-    assert refused["code"] == 1600 and "copy the folder" in refused["msg"]
+    assert refused["code"] == 1600 and "has certificates of one. Nodes that trust different" in refused["msg"]
+    misspelt = node.run(authority_name="hwodah")["msg"]
+    told = "one called howdah. If that is the cluster's name, and hwodah (cluster_name) is not, correct it. Otherwise"
+    assert told in misspelt and "copy the folder" in misspelt
     replaced = node.run(replace_authority=True)
     assert all("authority" in one["reason"] for one in replaced["nodes"])

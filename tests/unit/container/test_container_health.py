@@ -74,6 +74,19 @@ def test_after_a_signal_the_containers_own_check_decides(
         assert len(checks) == passing_after + 1
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "cannot bind socket (Address already in use) for [10.0.0.1:5442]",
+        "fatal: listen tcp 0.0.0.0:2379: bind: address already in use",
+    ],
+)
+def test_a_port_that_something_else_has_is_told_with_its_cure(line: str) -> None:
+    """Alone: what else HAProxy says then is of the servers that it has not asked yet."""
+    told = health._tail("", ["ERROR: proxy 'read' has no server available!", line, "ERROR: Exiting."])
+    assert told.endswith(f"stop that, or choose another port. Its log: {line}") and "has no server" not in told
+
+
 def test_a_container_without_a_check_or_that_has_ended_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     stopped, without = box("exited"), box("running")
     without.inspected["Config"] = {}

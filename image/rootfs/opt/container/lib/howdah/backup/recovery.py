@@ -80,7 +80,7 @@ def branched_at(history: str) -> str:
 
     :param history: lines of a timeline, a tab, a position, a tab and a reason; the newest is the last.
     """
-    return re.findall(r"^\d+\t([0-9A-F]+/[0-9A-F]+)\t", history, re.MULTILINE)[-1]
+    return str(re.findall(r"^\d+\t([0-9A-F]+/[0-9A-F]+)\t", history, re.MULTILINE)[-1])
 
 
 class Recovery:
