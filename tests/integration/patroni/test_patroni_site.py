@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import ssl
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -257,6 +258,20 @@ def test_a_scraper_gets_in_with_the_certificate_that_is_described(site: Site, tm
     )
     assert done.returncode == 0 and "patroni_primary{" in done.stdout, done.stderr
     assert path.endswith("/howdah/main/authority")
+
+
+def test_a_certificate_that_comes_with_other_settings_is_served(site: Site) -> None:
+    """Patroni itself would go on with the former one: it looks at the one or the other."""
+
+    def served(node: str) -> str:
+        address = site.inspect(node)["NetworkSettings"]["Networks"][NAME]["IPAddress"]
+        return ssl.get_server_certificate((address, 8008))
+
+    before = {node: served(node) for node in NODES}
+    site.play("deploy", *given(patroni_alt_names=["db.example.com"], patroni_tags={"howdah": "another"}))
+    until(lambda: all(served(node) != before[node] for node in NODES), "all serve the new certificate")
+    for node in NODES:
+        assert served(node).strip() == site.run(node, "cat", "/etc/howdah/tls/node.crt").strip()
 
 
 def test_destroy_keeps_the_data_unless_the_name_is_typed(site: Site) -> None:

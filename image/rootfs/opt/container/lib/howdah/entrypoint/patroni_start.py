@@ -14,8 +14,6 @@ from .layout import Layout
 from .logs import Log
 
 DIRECTORY = f"{run_state.DIRECTORY}/patroni"
-_PYTHON = "/opt/container/venv/bin/python"
-_PROGRAM = "/opt/container/venv/bin/patroni"
 
 
 def prepare(
@@ -53,7 +51,7 @@ def prepare(
     return [
         *(f"{runtime.BIN}/log-pump", settings.log_level, "patroni", f"{runtime.LOGS}/{config.RAW_LOG}", sieve),
         *(before if again and member.store == "etcd3" else ()),
-        *(_PYTHON, "-I", _PROGRAM, DIRECTORY),
+        *(f"{runtime.BIN}/patroni-daemon", DIRECTORY),
     ]
 
 
