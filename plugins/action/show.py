@@ -67,7 +67,8 @@ class ActionModule(ActionBase):
             required_by={"query": ["data"]},
             required_one_of=[("text", "rows", "data")],
         )
-        parts = [args["text"]] if args["text"] else []
+        # A sentence that is left out at the end of a line leaves its blank.
+        parts = ["\n".join(line.rstrip() for line in args["text"].split("\n"))] if args["text"] else []
         if args["query"]:
             parts.append(json.dumps(search(args["query"], args["data"]), indent=2, ensure_ascii=False))
         elif args["rows"] is not None:

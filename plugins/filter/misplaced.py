@@ -1,14 +1,14 @@
 # Copyright (c) 2026, the howdah.postgresql authors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Filter that finds in an inventory what cannot be: one port for two, or nodes that others cannot find."""
+"""Filter that finds in an inventory what cannot be: one port for two, nodes without address, sizes that are none."""
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: misplaced
 version_added: 1.0.0
 author: ["howdah.postgresql authors (@howdah)"]
-short_description: Ports of a machine that two containers want, and addresses that are missing
+short_description: Ports of a machine that two containers want, addresses that are missing, sizes that are none
 description:
   - Of what is declared alone, without asking any machine. Who finds out by deploying it has the images built and etcd
     deployed by then.
@@ -67,8 +67,9 @@ _ROLES = {"postgres": "patroni", "etcd": "etcd", "proxy": "proxy"}
 
 
 def misplaced(groups: Mapping[str, Sequence[str]], hostvars: _Hostvars) -> list[str]:
-    """Ports that two want, then nodes that others cannot find."""
-    return [*_clashes(groups, hostvars), *_unaddressed(groups, hostvars), *_repositories(groups, hostvars)]
+    """Ports that two want, nodes that others cannot find, sizes that are none."""
+    told = (_clashes, _unaddressed, _repositories, _sizes)
+    return [one for look in told for one in look(groups, hostvars)]
 
 
 def _clashes(groups: Mapping[str, Sequence[str]], hostvars: _Hostvars) -> Iterator[str]:
@@ -130,6 +131,21 @@ def _repositories(groups: Mapping[str, Sequence[str]], hostvars: _Hostvars) -> I
         away = [one for one in members if machine_of(one, hostvars[one]) != machine_of(host, variables)]
         if away and str(variables.get("backup_publish_address", _LOCALHOST)) == _LOCALHOST:
             yield f"{host} needs backup_publish_address, for {', '.join(away)} on other machines"
+
+
+def _sizes(groups: Mapping[str, Sequence[str]], hostvars: _Hostvars) -> Iterator[str]:
+    from ansible_collections.howdah.postgresql.plugins.module_utils._core.errors import InvalidInput
+    from ansible_collections.howdah.postgresql.plugins.module_utils._docker.values import size
+
+    roles = {"postgres": ("patroni", "server"), "etcd": ("etcd",), "proxy": ("proxy",), "backup": ("backup",)}
+    for kind, role in ((kind, role) for kind, names in roles.items() for role in names):
+        for host in groups.get(kind, ()):
+            for name in (f"{role}_memory", f"{role}_shm_size"):
+                value = str(hostvars[host].get(name) or "")
+                try:
+                    size(name, value or "0")
+                except InvalidInput as error:
+                    yield f"{host}: {error.message.rstrip('.')}"
 
 
 def _number(value: Any) -> int:

@@ -48,6 +48,10 @@ options:
       another one.
     type: list
     elements: str
+  config:
+    description: Content of a configuration file that is thought of. What pgBackRest would find wrong with it is
+      returned as RV(config_complaints).
+    type: str
   timeout:
     description: Limit in seconds for the whole task.
     type: float
@@ -115,6 +119,11 @@ complaints:
   type: list
   elements: str
   sample: ["invalid option 'repo1-retention-ful'"]
+config_complaints:
+  description: The same of O(config), or the error that it would end with.
+  returned: when O(config) is given
+  type: list
+  elements: str
 system_identifiers:
   description: Of the systems that the stanza is of; another server than these cannot be backed up to it.
   returned: success
@@ -212,6 +221,7 @@ OPTIONS: dict[str, Any] = {
     **repository.ARGUMENT_SPEC,
     "restore": {"type": "dict", "options": _RESTORE},
     "passphrases": {"type": "list", "elements": "str", "no_log": True},
+    "config": {"type": "str"},
     "timeout": {"type": "float", "default": 60},
 }
 RULES: dict[str, Any] = {"required_together": client.REQUIRED_TOGETHER}
@@ -231,6 +241,8 @@ def work(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
         for one in told["repositories"]:
             number = one["number"]
             one["passphrase_differs"] = pgbackrest.passphrase_differs(number, declared.get(number, ""))
+    if params["config"] is not None:
+        told["config_complaints"] = list(pgbackrest.complaints_about(params["config"]))
     wished = params["restore"]
     # First: where none serves, one sentence says why, and what there is would hide it.
     if wished is not None:

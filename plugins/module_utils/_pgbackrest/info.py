@@ -244,7 +244,9 @@ def usable(stanza: Stanza) -> None:
         # What it could not decrypt is in its message.
         said = clear(which["message"])
         if any(word in said for word in _UNREADABLE):
-            said += ". Most likely its passphrase (cipher-pass) or its cipher-type is not what it was made with."
+            said = re.split(r" at line \d+:", said)[0].rstrip(".") + (
+                ". Most likely its passphrase (cipher-pass) or its cipher-type is not what it was made with."
+            )
         raise RepositoryUnusable(
             f"Repository {which['number']} of stanza {stanza.name} cannot be used: {said}",
             status=stanza.status,

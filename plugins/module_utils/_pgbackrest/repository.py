@@ -97,6 +97,17 @@ class Repository:
         usable(stanza)
         return stanza
 
+    def complaints_about(self, config: str) -> tuple[str, ...]:
+        """What pgBackRest would find wrong with settings, which it reads now; nothing is written.
+
+        :param config: content of its configuration file.
+        """
+        doing = "looking at the settings"
+        executed = self._run(["--config=/dev/stdin", "--output=json", "info"], doing, config.encode())
+        if executed.code:
+            return (understand(_lines(executed), executed.code).text,)
+        return complaints(executed.stderr.decode("utf-8", "replace"))
+
     def must(self, words: Sequence[str], doing: str) -> list[str]:
         """Run a command that must succeed; its lines.
 
@@ -127,13 +138,13 @@ class Repository:
         with docker_client.request(self.client, self.deadline, f"inspecting container {self.container}"):
             return fields.environment(self.client.inspect_container(self.container)["Config"]["Env"])
 
-    def _run(self, words: Sequence[str], doing: str) -> Executed:
+    def _run(self, words: Sequence[str], doing: str, stdin: bytes = b"") -> Executed:
         """The command carries its own limit: an exec cannot be ended from outside."""
         left = self.deadline.check(doing)
         seconds = max(1.0, left - _GRACE - 1)
         limit = ["/usr/bin/timeout", f"--kill-after={_GRACE:g}", f"{seconds:.1f}"]
         command = [*limit, "/usr/bin/pgbackrest", f"--stanza={self.stanza}", *words]
-        executed = run(self.client, self.container, command, b"", self.deadline)
+        executed = run(self.client, self.container, command, stdin, self.deadline)
         if executed.code in (124, 137):
             raise DeadlineExceeded(
                 f"The time limit of {self.deadline.seconds:g} s was reached while {doing}; pgBackRest was stopped. What"

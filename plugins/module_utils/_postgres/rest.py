@@ -70,7 +70,7 @@ def ask(rest: Rest, method: str, path: str, body: str | None, left: Callable[[],
         ) from error
     except (OSError, ValueError) as error:
         raise RestUnreachable(
-            f"Patroni's REST interface at {where} cannot be asked: {_reason(error)}."
+            f"Patroni's REST interface at {where} cannot be asked: {_reason(error).rstrip('.')}."
             " Is the container running, is that its address (patroni_address), and is its certificate of the same"
             " authority?",
             address=where,

@@ -12,6 +12,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import docker
 import psycopg2
 import pytest
 from ansible_runs import until
@@ -272,6 +273,33 @@ def test_a_certificate_that_comes_with_other_settings_is_served(site: Site) -> N
     until(lambda: all(served(node) != before[node] for node in NODES), "all serve the new certificate")
     for node in NODES:
         assert served(node).strip() == site.run(node, "cat", "/etc/howdah/tls/node.crt").strip()
+
+
+def test_a_member_that_has_another_address_can_lead(site: Site, docker_client: docker.APIClient) -> None:
+    """Patroni itself would ask at the former one, ten minutes long."""
+    leader = site.leader()
+    other = next(node for node in NODES if node != leader)
+    for candidate in (other, leader):  # and so either has asked the other, and knows where it was
+        site.play("switchover", *given(candidate=candidate))
+
+    def address() -> str:
+        return str(site.inspect(other)["NetworkSettings"]["Networks"][NAME]["IPAddress"])
+
+    before = address()
+    docker_client.disconnect_container_from_network(other, NAME)
+    placeholder = docker_client.create_container(
+        site.inspect(other)["Image"], command=["sleep", "600"], name=f"{NAME}-placeholder",
+        host_config=docker_client.create_host_config(network_mode=NAME, init=True),
+    )  # fmt: skip
+    docker_client.start(placeholder)
+    try:
+        docker_client.connect_container_to_network(other, NAME)
+        assert address() != before
+        until(lambda: re.search(rf"{other} .*streaming", site.play("status")), "it follows again")
+        site.play("switchover", *given(candidate=other))
+        assert site.leader() == other
+    finally:
+        docker_client.remove_container(placeholder, force=True)
 
 
 def test_destroy_keeps_the_data_unless_the_name_is_typed(site: Site) -> None:

@@ -80,6 +80,7 @@ def test_up_again_and_down(quickstart: Quickstart, docker_client: docker.APIClie
     assert re.search(r"runs in the cluster .*; the login through the proxy took \d+ ms", first)
     serving = rf"^{NAME}-pg\d +(?:leader|quorum standby|replica) +(?:running|streaming) "
     assert len(re.findall(serving, first, re.MULTILINE)) == 3
+    del quickstart.command[-2:]  # the port: it stays where it is
     again = quickstart.run()
     assert not re.findall(r" changed=[1-9]", again)
     # By now Patroni counts the standbys, too.
@@ -90,6 +91,7 @@ def test_up_again_and_down(quickstart: Quickstart, docker_client: docker.APIClie
     assert quickstart.credentials.stat().st_mode & 0o777 == 0o600
     login = dict(line.split("=", 1) for line in lines if not line.startswith("#"))
     assert login["PGPASSWORD"] not in first
+    assert login["PGPORT"] == str(quickstart.port)
     proxied, direct = re.findall(r"postgresql://\S+", first)
     for uri in (proxied, direct):
         with psycopg2.connect(uri, password=login["PGPASSWORD"]) as session, session.cursor() as cursor:

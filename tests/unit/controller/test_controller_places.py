@@ -142,6 +142,12 @@ def test_a_repository_that_nodes_do_not_reach(repository: dict[str, Any], expect
     assert len(found) == bool(expected) and expected in "".join(found)
 
 
+def test_a_size_that_is_none() -> None:
+    sizes = {"patroni_memory": "1 gig", "patroni_shm_size": "256m", "proxy_memory": 8 << 30, "etcd_memory": ""}
+    found = told(sizes, postgres={"pg1": {}}, etcd={"etcd1": {}}, proxy={"proxy1": {}})
+    assert found == ["pg1: patroni_memory must be a size like 256m or 2g; got '1 gig'"]
+
+
 def test_its_defaults_are_those_of_the_roles() -> None:
     for kind, published in plugin._PUBLISHED.items():
         role = {"postgres": "patroni"}.get(kind, kind)
