@@ -18,6 +18,10 @@ from urllib.parse import urlsplit
 from patroni import __main__ as patroni
 from patroni.daemon import abstract_main
 
+# After this one it does not try again by itself, each second and with a warning. Of a member that is down the next
+# cycle asks again.
+_LAST_TRY = 10
+
 
 class Daemon(patroni.Patroni):  # type: ignore[misc]  # it is not there when types are checked
     """Patroni's own, but for that."""
@@ -50,7 +54,7 @@ def look_up(urls: Iterable[str], resolver: Any) -> None:
     for url in urls:
         place = urlsplit(url)
         if place.hostname and place.port:
-            resolver.resolve_async(place.hostname, place.port)
+            resolver.resolve_async(place.hostname, place.port, _LAST_TRY)
 
 
 def main() -> None:
