@@ -18,7 +18,7 @@ from typing import Iterator
 import docker
 import psycopg2
 import pytest
-from ansible_runs import free_ports
+from ansible_runs import free_ports, until
 
 CHECKOUT = Path(__file__).parents[3]
 NAME = "howdah-product-quickstart"
@@ -75,6 +75,37 @@ def quickstart(tmp_path: Path, docker_client: docker.APIClient, test_image: str)
         docker_client.remove_network(network["Id"])
 
 
+def move(client: docker.APIClient, node: str) -> str:
+    """Give a container another address on its network; which."""
+
+    def address() -> str:
+        return str(client.inspect_container(node)["NetworkSettings"]["Networks"][NAME]["IPAddress"])
+
+    before, image = address(), client.inspect_container(node)["Image"]
+    client.stop(node)
+    host = client.create_host_config(network_mode=NAME, init=True)
+    placeholder = client.create_container(image, command=["sleep", "60"], name=f"{NAME}-placeholder", host_config=host)
+    client.start(placeholder)
+    client.start(node)
+    client.remove_container(placeholder, force=True)
+    assert address() != before
+    return address()
+
+
+def reached(uri: str, password: str) -> set[str]:
+    """The addresses of the servers that several logins come to."""
+    found = set()
+    for _login in range(4):
+        try:
+            with psycopg2.connect(uri, password=password) as session, session.cursor() as cursor:
+                cursor.execute("SELECT host(inet_server_addr())")
+                found.update(map(str, cursor.fetchone() or ()))
+            session.close()
+        except psycopg2.OperationalError:
+            pass  # of a replica that follows nobody yet
+    return found
+
+
 def test_up_again_and_down(quickstart: Quickstart, docker_client: docker.APIClient) -> None:
     first = quickstart.run()
     assert re.search(r"runs in the cluster .*; the login through the proxy took \d+ ms", first)
@@ -98,6 +129,12 @@ def test_up_again_and_down(quickstart: Quickstart, docker_client: docker.APIClie
             cursor.execute("SELECT pg_is_in_recovery(), ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
             assert cursor.fetchone() == (False, True)
         session.close()
+
+    # A replica that has another address, as after a start in another order: the proxy finds it.
+    replica = re.findall(rf"^({NAME}-pg\d) +quorum standby", again, re.MULTILINE)[0]
+    readable = proxied.replace(f":{quickstart.port}/", f":{quickstart.port + 1}/")
+    moved = move(docker_client, replica)
+    assert until(lambda: moved in reached(readable, login["PGPASSWORD"]), "the replica is reached where it is", 60)
 
     # As a newcomer types it, whose shell knows nothing of the checkout.
     typed = re.findall(r"^  (export PATH=.*|ansible-playbook .* howdah.postgresql.switchover)$", first, re.MULTILINE)
