@@ -158,6 +158,16 @@ def test_up_again_and_down(quickstart: Quickstart, docker_client: docker.APIClie
     psycopg2.connect(proxied, password=another).close()
     assert not re.findall(r" changed=[1-9]", quickstart.run()), "it is read and written as it is"
 
+    # Whoever changes the inventory, does not find it as it was.
+    inventory = quickstart.credentials.parent / NAME / "inventory.yml"
+    as_it_was = inventory.read_text()
+    inventory.write_text(as_it_was + "# another line\n")
+    refused = subprocess.run(
+        quickstart.command, env=quickstart.environment, capture_output=True, text=True, timeout=TIMEOUT, check=False
+    )
+    assert refused.returncode == 1 and f"{inventory} was changed, and would be written anew" in refused.stderr
+    inventory.write_text(as_it_was)
+
     kept = quickstart.run("--down")
     assert "stay in the volumes" in kept
     assert not docker_client.containers(all=True, filters={"name": f"^/{NAME}"})

@@ -99,6 +99,7 @@ class Recovery:
         self._log = log
         self._bin = f"/usr/lib/postgresql/{os.environ['PG_MAJOR']}/bin"
         self._lines: list[str] = []
+        self._fatal = ""
         self._found: dict[str, Any] = {}
         self._user = str(request.get("superuser") or "postgres")
 
@@ -173,8 +174,12 @@ class Recovery:
         assert server.stdout is not None
         level = "INFO"
         for raw in server.stdout:
-            level, text = classify(raw.decode("utf-8", "replace").rstrip(), level, "INFO")
+            line = raw.decode("utf-8", "replace").rstrip()
+            level, text = classify(line, level, "INFO")
             self._lines.append(text)
+            # Not what is said to whoever comes too early, as this one does.
+            if "FATAL:" in line and not text.startswith("the database system is"):
+                self._fatal = text
             del self._lines[: -_KEPT_LINES * 10]
             for key, pattern in (("last_transaction", _LAST_TIME), ("stopped", _STOPPED_AT)):
                 match = pattern.search(text)
@@ -197,8 +202,8 @@ class Recovery:
             time.sleep(_PAUSE)
 
     def _cause(self) -> str:
-        fatal = [line for line in self._lines if "recovery target was reached" in line or "FATAL" in line]
-        text = (fatal or self._lines or ["no reason given"])[-1]
+        missed = [line for line in self._lines if "recovery target was reached" in line]
+        text = missed[-1] if missed else self._fatal or (self._lines or ["no reason given"])[-1]
         if "before configured recovery target was reached" in text:
             text += (
                 ": the target is not in the archive after this backup. It may be later than what was archived, or lie"
