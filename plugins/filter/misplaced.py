@@ -48,6 +48,7 @@ from typing import Any, Callable, Iterator, Mapping, Sequence
 from ansible_collections.howdah.postgresql.plugins.filter.one_per_machine import LOCAL, machine_of
 
 _Hostvars = Mapping[str, Mapping[str, Any]]
+_KINDS = ("postgres", "etcd", "proxy", "backup")
 # What listens on the machine's own network, by kind.
 _OWN = {
     "postgres": {5432: "PostgreSQL", 8008: "Patroni"},
@@ -68,13 +69,15 @@ _ROLES = {"postgres": "patroni", "etcd": "etcd", "proxy": "proxy"}
 
 def misplaced(groups: Mapping[str, Sequence[str]], hostvars: _Hostvars) -> list[str]:
     """Ports that two want, nodes that others cannot find, sizes that are none."""
+    # Ansible makes the variables of a host anew each time that they are asked for.
+    known = {host: hostvars[host] for kind in _KINDS for host in groups.get(kind, ())}
     told = (_clashes, _unaddressed, _repositories, _sizes)
-    return [one for look in told for one in look(groups, hostvars)]
+    return [one for look in told for one in look(groups, known)]
 
 
 def _clashes(groups: Mapping[str, Sequence[str]], hostvars: _Hostvars) -> Iterator[str]:
     wanted: dict[tuple[tuple[str, str], int], list[tuple[str, str, str]]] = defaultdict(list)
-    for kind in ("postgres", "etcd", "proxy", "backup"):
+    for kind in _KINDS:
         for host in groups.get(kind, ()):
             for address, port, whose in _listens(kind, host, groups, hostvars):
                 wanted[machine_of(host, hostvars[host]), port].append((host, address, whose))
@@ -93,8 +96,7 @@ def _listens(
     if kind == "postgres" and not _clustered(host, groups, hostvars):
         kind = "server"
     variables = hostvars[host]
-    own = kind in _OWN and _of_the_machine(kind, variables)
-    if own:
+    if kind in _OWN and _of_the_machine(kind, variables):
         for port, whose in (_OWN[kind] | (_BACKED_UP if kind == "postgres" and "backup" in groups else {})).items():
             yield "", port, whose
         return

@@ -40,6 +40,12 @@ def test_passwords_are_rotated_without_anybody_noticing(cluster: Cluster) -> Non
     assert "Would set password of role postgres: another password is stored; set password of role my app: " in foreseen
     assert refused(cluster.port, new), "check mode has set the password"
 
+    nobody = ("-e", '{"rotate_roles": {"my app": "APP_PASSWORD", "nobody": "APP_PASSWORD"}}')
+    missing = cluster.play("rotate_password", *nobody, expect=2, **environment)
+    assert "There is no role 'nobody'" in missing and "No password was changed." in missing
+    assert "See who leads now" not in missing, "whoever leads, nobody has it"
+    assert refused(cluster.port, new)
+
     with clients(cluster, new) as seen:
         output = cluster.play("rotate_password", *roles, **environment)
     note("playbook `rotate_password`: two roles", seen)

@@ -121,9 +121,11 @@ def test_a_leader_and_a_member_of_etcd_are_retired(cluster: Cluster) -> None:
     cluster.retired = {FOURTH: {}, ETCD4: {}}
     foreseen = cluster.play("retire", "--check")
     assert cluster.leader() == FOURTH and recaps(foreseen)["changed"] >= 4
+    assert f"Would retire {FOURTH}. Its volumes stay: {FOURTH}-data, {FOURTH}-etc." in foreseen
     with clients(cluster) as seen:
-        cluster.play("site", "-e", f"retire_data={FOURTH}")
+        output = cluster.play("site", "-e", f"retire_data={FOURTH}")
         cluster.names = NODES
+    assert f"Retired {FOURTH}. Its volumes were removed as well." in output
     note("playbook `site`: the leader and a member of etcd are retired", seen)
     nothing_lost(seen)
     assert {member["name"] for member in cluster.members()} == set(NODES) and etcd_members(cluster) == set(ETCD)
@@ -280,6 +282,7 @@ def test_the_authority_is_replaced_while_clients_work(cluster: Cluster, tmp_path
     verified(cluster, both)
     note("playbook `renew_authority`: another authority, all certificates new", seen)
     nothing_lost(seen)
+    assert "Done: all certificates are of the new authority in" in output
     assert "failed=0" in output and seen.gap <= _UNDISTURBED and seen.broken == [] and seen.refused == []
     now = issuers(cluster, *everybody)
     assert all(now[name] != old[name] for name in everybody)

@@ -149,24 +149,30 @@ def test_up_again_and_down(quickstart: Quickstart, docker_client: docker.APIClie
     # Another password, as a shell reads it: by psql's environment and by the inventory.
     another = "canary $x `id` \"q\" {{ 1 }} \N{ELEPHANT} " + secrets.token_urlsafe(12)
     rest = [line for line in lines if not line.startswith("PGPASSWORD=")]
-    quickstart.credentials.write_text("\n".join([*rest, f"PGPASSWORD={shlex.quote(another)}", ""]))
+    credentials = "\n".join([*rest, f"PGPASSWORD={shlex.quote(another)}", ""])
+    quickstart.credentials.write_text(credentials)
     script = "; ".join(["set -e", typed[0], typed[1].replace("switchover", "rotate_password")])
     rotated = subprocess.run(
         ["bash", "-c", script], env=fresh, cwd="/", capture_output=True, text=True, timeout=TIMEOUT, check=False
     )
     assert rotated.returncode == 0 and "canary" not in rotated.stdout + rotated.stderr, rotated.returncode
     psycopg2.connect(proxied, password=another).close()
-    assert not re.findall(r" changed=[1-9]", quickstart.run()), "it is read and written as it is"
 
-    # Whoever changes the inventory, does not find it as it was.
+    # Whoever changes the inventory does not find it as it was, unless that is asked for.
     inventory = quickstart.credentials.parent / NAME / "inventory.yml"
     as_it_was = inventory.read_text()
     inventory.write_text(as_it_was + "# another line\n")
     refused = subprocess.run(
         quickstart.command, env=quickstart.environment, capture_output=True, text=True, timeout=TIMEOUT, check=False
     )
+    checksum = f"{inventory}.sha256"
     assert refused.returncode == 1 and f"{inventory} was changed, and would be written anew" in refused.stderr
-    inventory.write_text(as_it_was)
+    assert f"To have it written anew, remove {checksum} first." in refused.stderr
+    os.unlink(checksum)
+    anew = quickstart.run()
+    assert inventory.read_text() == as_it_was and os.path.exists(checksum)
+    assert quickstart.credentials.read_text() == credentials, "it is read and written as it is"
+    assert not re.findall(rf"^{NAME}.* changed=[1-9]", anew, re.MULTILINE)
 
     kept = quickstart.run("--down")
     assert "stay in the volumes" in kept

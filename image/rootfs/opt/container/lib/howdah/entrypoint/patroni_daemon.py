@@ -11,7 +11,6 @@ another address; whoever asks at the former one finds nobody, or another member,
 """
 from __future__ import annotations
 
-import logging
 from typing import Any, Iterable
 from urllib.parse import urlsplit
 
@@ -28,12 +27,9 @@ class Daemon(patroni.Patroni):  # type: ignore[misc]  # it is not there when typ
 
     def reload_config(self, sighup: bool = False, local: bool | None = False) -> None:
         super().reload_config(sighup, local)
-        try:
-            # Where the one before has taken it, it is not new any more.
-            if sighup and self.api.reload_local_certificate():
-                self.api.reload_config(self.config["restapi"])
-        except Exception:  # as there: whatever it is, the cluster goes on
-            logging.getLogger(__name__).exception("Failed to take the new certificate")
+        if sighup and local:
+            # As if it had been told once more: its settings are as before by now.
+            super().reload_config(sighup)
 
     def _run_cycle(self) -> None:
         cluster = self.dcs.cluster
