@@ -43,6 +43,12 @@ options:
     type: list
     elements: str
     default: []
+  gone:
+    description: Names of former members that the cluster must have forgotten. Patroni lists a member that is no more
+      until its lease ends.
+    type: list
+    elements: str
+    default: []
   timeout:
     description: Limit in seconds for the whole task.
     type: float
@@ -56,6 +62,12 @@ EXAMPLES = r"""
   howdah.postgresql.patroni_wait:
     containers: [pg1, pg2, pg3]
     watched: [etcd1]
+
+- name: Wait until a node that was removed is forgotten
+  howdah.postgresql.patroni_wait:
+    containers: [pg1]
+    gone: [pg3]
+    timeout: 60
 """
 
 RETURN = r"""
@@ -116,6 +128,7 @@ from typing import Any, Mapping
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker import client
 from ansible_collections.howdah.postgresql.plugins.module_utils._patroni import rest, waiting
+from ansible_collections.howdah.postgresql.plugins.module_utils._patroni.cluster import still_listed
 from ansible_collections.howdah.postgresql.plugins.module_utils._shell import Report, run
 
 OPTIONS: dict[str, Any] = {
@@ -123,6 +136,7 @@ OPTIONS: dict[str, Any] = {
     **rest.ARGUMENT_SPEC,
     "members": {"type": "list", "elements": "str"},
     "watched": {"type": "list", "elements": "str", "default": []},
+    "gone": {"type": "list", "elements": "str", "default": []},
     "timeout": {"type": "float", "default": 300},
 }
 RULES: dict[str, Any] = {"required_together": client.REQUIRED_TOGETHER}
@@ -131,7 +145,10 @@ RULES: dict[str, Any] = {"required_together": client.REQUIRED_TOGETHER}
 def work(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
     patroni = rest.Rest(params, deadline)
     members = params["members"] or params["containers"]
-    cluster, ready = waiting.wait(patroni, members, params["watched"], deadline, once=report.check_mode)
+    cluster, ready = waiting.wait(
+        patroni, members, params["watched"], deadline, once=report.check_mode,
+        further=lambda found: still_listed(found, params["gone"]),
+    )
     report.add(ready=ready, seconds=round(deadline.elapsed(), 2))
     if cluster is not None:
         report.add(**cluster.told())

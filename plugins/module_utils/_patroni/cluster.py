@@ -155,6 +155,14 @@ def not_ready(cluster: Cluster, expected: Sequence[str]) -> list[str]:
     return lacking
 
 
+def still_listed(cluster: Cluster, gone: Sequence[str]) -> list[str]:
+    """Which former members a cluster has not forgotten yet, a phrase each; nothing when it has.
+
+    :param gone: their names.
+    """
+    return [f"{name} is still listed, until its lease ends" for name in gone if cluster.member(name)]
+
+
 def undeclared(cluster: Cluster, declared: Sequence[str]) -> list[str]:
     """Names of members that nobody has declared."""
     return [member.name for member in cluster.members if member.name not in declared]

@@ -9,10 +9,14 @@ from typing import Any
 
 import pytest
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
-from ansible_collections.howdah.postgresql.plugins.module_utils._core.errors import ClusterFailed, RestUnreachable
+from ansible_collections.howdah.postgresql.plugins.module_utils._core.errors import (
+    ClusterFailed,
+    DeadlineExceeded,
+    RestUnreachable,
+)
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker import container_logs, observe
 from ansible_collections.howdah.postgresql.plugins.module_utils._patroni import waiting
-from ansible_collections.howdah.postgresql.plugins.module_utils._patroni.cluster import Cluster, Member
+from ansible_collections.howdah.postgresql.plugins.module_utils._patroni.cluster import Cluster, Member, still_listed
 
 STARTED = "2026-01-31T12:00:00.25Z"
 STARTED_SECOND = 1769860800
@@ -73,6 +77,17 @@ def test_what_else_it_lacks_is_waited_for(engine: dict[str, Any]) -> None:
         Rest(), ["pg1", "pg2"], [], Deadline(5), once=False, further=lambda _cluster: answers.pop(0)  # type: ignore[arg-type]
     )
     assert found[1] and answers == []
+
+
+def test_former_members_are_waited_for_until_they_are_forgotten(engine: dict[str, Any]) -> None:
+    def gone(*names: str) -> tuple[Cluster | None, bool]:
+        return waiting.wait(
+            Rest(), ["pg1"], [], Deadline(1.5), once=False, further=lambda found: still_listed(found, names)  # type: ignore[arg-type]
+        )
+
+    assert gone("pg3")[1]
+    with pytest.raises(DeadlineExceeded, match="pg2 is still listed, until its lease ends"):
+        gone("pg2", "pg3")
 
 
 def test_a_member_whose_container_died_a_moment_ago_is_missed_although_etcd_lists_it(engine: dict[str, Any]) -> None:
