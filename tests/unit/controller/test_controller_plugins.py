@@ -20,6 +20,7 @@ from ansible_collections.howdah.postgresql.plugins.filter.first_running import f
 from ansible_collections.howdah.postgresql.plugins.filter.hosts_of import hosts_of
 from ansible_collections.howdah.postgresql.plugins.filter.near_misses import near_misses
 from ansible_collections.howdah.postgresql.plugins.filter.one_per_machine import one_per_machine
+from ansible_collections.howdah.postgresql.plugins.filter.update_rows import update_rows
 from ansible_collections.howdah.postgresql.plugins.lookup.pip_config import option
 from ansible_collections.howdah.postgresql.plugins.plugin_utils import _action
 
@@ -40,6 +41,17 @@ def test_table_shows_unknown_values_as_blanks() -> None:
 
 def test_table_of_nothing_says_so() -> None:
     assert table([]) == "(nothing)"
+
+
+def test_updates_of_images_that_lack_the_same_are_one_row() -> None:
+    urgent = {"package": "openssl", "installed": "1", "available": "2", "security": True}
+    other = {"package": "tzdata", "installed": "1", "available": "2", "security": False}
+    found = {"pg1": {"a": [urgent, other], "b": []}, "pg2": {"a": [other, urgent], "b": [other]}}
+    assert update_rows(found) == [
+        {"image": "a", "engines_of": "pg1, pg2", "updates": 2, "for_security": "openssl"},
+        {"image": "b", "engines_of": "pg1", "updates": 0, "for_security": "none"},
+        {"image": "b", "engines_of": "pg2", "updates": 1, "for_security": "none"},
+    ]
 
 
 def test_query_selects() -> None:
