@@ -232,7 +232,14 @@ class Folder:
         journal.sync(self._parent)
 
     def forget_kept(self) -> list[str]:
-        """Remove what was moved aside."""
+        """Remove what was moved aside.
+
+        :raises RestoreFailed: while a restore is at work here, or has failed: what it kept may be all that there is.
+        """
+        if os.path.exists(self._place.restoring):
+            raise RestoreFailed(
+                f"Another restore has begun and not ended ({self._place.restoring} is there): what was kept stays."
+            )
         paths = self.kept()
         for path in paths:
             self._log.info("remove", f"Removing {path}.")

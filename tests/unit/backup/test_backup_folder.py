@@ -1,0 +1,47 @@
+# Copyright (c) 2026, the howdah.postgresql authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a restore does with the folders of a volume."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from howdah._core.errors import RestoreFailed
+from howdah.backup.restore import Folder
+from howdah.entrypoint.logs import Log
+
+
+def test_what_was_kept_goes_when_it_is_told_to(tmp_path: Path) -> None:
+    folder = _with_data(tmp_path)
+    folder.clear(discard=False)
+    assert not os.path.exists(folder.pgdata) and len(folder.kept()) == 1
+    kept = folder.kept()
+    assert folder.forget_kept() == kept and folder.kept() == []
+
+
+def test_what_was_kept_stays_while_another_restore_is_at_work(tmp_path: Path) -> None:
+    folder = _with_data(tmp_path)
+    folder.mark("moving the data folder aside")
+    folder.clear(discard=False)
+    with pytest.raises(RestoreFailed, match="what was kept stays"):
+        folder.forget_kept()
+    assert len(folder.kept()) == 1
+    folder.unmark()
+    assert len(folder.forget_kept()) == 1
+
+
+def test_what_a_restore_left_half_made_is_not_kept(tmp_path: Path) -> None:
+    folder = _with_data(tmp_path)
+    folder.mark("restoring")
+    folder.clear(discard=False)
+    assert not os.path.exists(folder.pgdata) and folder.kept() == []
+
+
+def _with_data(tmp_path: Path) -> Folder:
+    folder = Folder(str(tmp_path / "15"), Log("ERROR", "restore"))
+    folder.make()
+    (tmp_path / "15" / "PG_VERSION").write_text("15\n", encoding="ascii")
+    return folder
