@@ -124,6 +124,13 @@ class VolumeInUse(HowdahError):
     number = 1305
 
 
+class LimitDiscarded(HowdahError):
+    """The engine cannot hold a container to a limit, and would run it without."""
+
+    code = "limit_discarded"
+    number = 1306
+
+
 # --- 1400-1499: PostgreSQL -----------------------------------------------------------------------
 
 

@@ -12,10 +12,17 @@ import secrets as randomness
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any, Callable, Mapping
 
 from .._core.deadline import Deadline
-from .._core.errors import ContainerFailed, EngineError, HowdahError, ImageNotFound, NameConflict
+from .._core.errors import (
+    ContainerFailed,
+    EngineError,
+    HowdahError,
+    ImageNotFound,
+    LimitDiscarded,
+    NameConflict,
+)
 from . import bodies, container_facts, fields, health, observe, ports, reconcile
 from .client import request
 from .observe import Container
@@ -34,6 +41,9 @@ _PORT_TAKEN = re.compile(
     r"(?:Bind for|listen \w+|bind host port(?: for)?) \[?(?P<ip>[0-9a-fA-F.:]*?)\]?:(?P<port>\d+)"
     r"(?: failed|: bind|:\S+:\d+/|/).*already (?:allocated|in use)"
 )
+# "Your kernel does not support memory limit capabilities or the cgroup is not mounted. Limitation discarded." Of swap it
+# says "Memory limited without swap", which is as good as one gets there.
+_NO_LIMIT = re.compile(r"memory limit capabilities.*discarded", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -262,7 +272,7 @@ class _Run:
         body = bodies.creation(spec, labels, restart, old.anonymous if old else {})
         try:
             with request(self.client, self.deadline, f"creating container {name}"):
-                made = str(self.client.create_container_from_config(body, name)["Id"])
+                answer = self.client.create_container_from_config(body, name)
         except EngineError as error:
             if error.details["status"] == 409:
                 raise NameConflict(
@@ -271,8 +281,9 @@ class _Run:
             if error.details["status"] == 404 and "image" in error.message.lower():
                 raise ImageNotFound(f"Image {spec.image!r} has vanished from the engine.", image=spec.image) from error
             raise
-        self.id = made
+        self.id = made = str(answer["Id"])
         self.undoing(self.discard)
+        self.check_limits(answer)
         for network in spec.networks[1:]:
             self.connect(made, network.name)
         return made
@@ -330,7 +341,21 @@ class _Run:
     def update(self, container: str, changes: Any, deadline: Deadline) -> None:
         with request(self.client, deadline, f"updating container {self.wish.name}"):
             url = self.client._url("/containers/{0}/update", container)
-            self.client._raise_for_status(self.client._post_json(url, data=bodies.update(changes)))
+            answer = self.client._result(self.client._post_json(url, data=bodies.update(changes)), True)
+        self.check_limits(answer)
+
+    def check_limits(self, answer: Mapping[str, Any]) -> None:
+        """Whether the engine has taken the limits: it would only warn, and each run would find them missing.
+
+        :param answer: to a request that declared them.
+        :raises LimitDiscarded: when not.
+        """
+        if any(_NO_LIMIT.search(warning) for warning in answer.get("Warnings") or ()):
+            raise LimitDiscarded(
+                f"Container {self.wish.name} cannot be held to its limit of memory: the kernel of the engine's host has no"
+                " memory cgroup, and the engine would run it without a limit. Boot that kernel with cgroup_enable=memory,"
+                " or declare no limit."
+            )
 
     def remove(self, container: str, deadline: Deadline, volumes: bool = False) -> None:
         path = f"/containers/{container}?force=1" + ("&v=1" if volumes else "")

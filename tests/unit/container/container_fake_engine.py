@@ -46,6 +46,7 @@ class FakeEngine:
     :ivar requests: each request made, as ``VERB path``.
     :ivar fail_at: number of the changing request that is refused, once, counted from 0.
     :ivar kill_at: number of the changing request from which on nothing is done any more.
+    :ivar limits: whether its kernel can limit memory.
     """
 
     def __init__(self) -> None:
@@ -58,6 +59,7 @@ class FakeEngine:
         self.fail_at: int | None = None
         self.kill_at: int | None = None
         self.start_fault: str | None = None
+        self.limits = True
         self.timeout = 0.0
         self._ids = itertools.count(1)
 
@@ -122,10 +124,11 @@ class FakeEngine:
             container = self._find(name)
             if container is None:
                 return Response("no such container", 404)
+            warnings = self._discarded(data)
             container["HostConfig"].update({key: value for key, value in data.items() if value})
-        else:
-            assert verb == "connect"
-            self._attach(self.boxes[data["Container"]], name, data["EndpointConfig"])
+            return Response({"Warnings": warnings})
+        assert verb == "connect"
+        self._attach(self.boxes[data["Container"]], name, data["EndpointConfig"])
         return Response({})
 
     def _delete(self, url: str) -> Response:
@@ -162,8 +165,10 @@ class FakeEngine:
         if name in self.names():
             raise APIError("refused", response=Response(status=409), explanation="name in use")
         identity = f"{next(self._ids):064x}"
-        self.boxes[identity] = self._inspection(identity, name, deepcopy(config))
-        return {"Id": identity}
+        config = deepcopy(config)
+        warnings = self._discarded(config["HostConfig"])
+        self.boxes[identity] = self._inspection(identity, name, config)
+        return {"Id": identity, "Warnings": warnings}
 
     def create_network(self, name: str, labels: dict[str, str], **_: Any) -> dict[str, Any]:
         self._or_refuse(f"POST network {name}")
@@ -210,6 +215,14 @@ class FakeEngine:
     def _or_refuse(self, what: str) -> None:
         if not self._change(what):
             raise APIError("refused", response=Response(status=500), explanation="a fault of the test's")
+
+    def _discarded(self, wanted: dict[str, Any]) -> list[str]:
+        if self.limits or not wanted.get("Memory"):
+            return []
+        wanted["Memory"] = 0
+        return [
+            "Your kernel does not support memory limit capabilities or the cgroup is not mounted. Limitation discarded."
+        ]
 
     def _find(self, name: str) -> dict[str, Any] | None:
         return next((c for c in self.boxes.values() if name in (c["Id"], c["Name"].lstrip("/"))), None)

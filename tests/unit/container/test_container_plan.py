@@ -16,6 +16,7 @@ from ansible_collections.howdah.postgresql.plugins.module_utils._core.errors imp
     HowdahError,
     ImageNotFound,
     InvalidInput,
+    LimitDiscarded,
     PortTaken,
     VolumeInUse,
 )
@@ -202,6 +203,19 @@ def test_a_taken_port_names_its_holder(message: str, holder: str | None) -> None
     assert failure.value.details == {"port": 5432, "holder": holder}
     assert (holder or "process on the engine's host") in failure.value.message
     assert engine.state() == before
+
+
+def test_a_limit_that_the_engine_would_pass_over_is_refused() -> None:
+    """It only warns, and each run would find the limit missing."""
+    for there in ((), (params(),)):
+        engine = engine_with(*there)
+        engine.limits = False
+        before = set(engine.boxes)
+        for wanted in (params(memory="64m"), params(memory="64m", labels={"another": "1"})):  # in place, or by another
+            with pytest.raises(LimitDiscarded, match="has no memory cgroup"):
+                run(engine, wanted)
+            assert set(engine.boxes) == before and engine.names() == ["box"] * len(there)
+        run(engine, params())
 
 
 def test_another_image_of_the_same_name_replaces_whatever_drift_says() -> None:
