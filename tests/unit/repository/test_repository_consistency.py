@@ -169,6 +169,30 @@ def test_nothing_but_true_and_false_says_whether_errors_end_a_run() -> None:
     assert [line for line in lines if not re.fullmatch(r"any_errors_fatal: (true|false)( #.*)?", line[1])] == []
 
 
+def told(node: Any, key: str = "") -> Iterator[str]:
+    """What tasks tell people: the strings of a YAML document under these keys."""
+    if isinstance(node, dict):
+        for name, value in node.items():
+            yield from told(value, name)
+    elif isinstance(node, list):
+        for value in node:
+            yield from told(value, key)
+    elif isinstance(node, str) and key in ("fail_msg", "text", "msg"):
+        yield node
+
+
+def test_no_sentence_breaks_in_its_middle() -> None:
+    """A folded scalar keeps the line's end after a line that is indented more, unless it is within an expression."""
+    broken = [
+        f"{name}: {text}"
+        for name in TREE.files
+        if name.endswith(".yml") and name.startswith(("playbooks/", "roles/"))
+        for text in told(load(name))
+        if "\n" in re.sub(r"(?:\s*\{\{-|\{\{).*?(?:-\}\}\s*|\}\})", "x", text, flags=re.DOTALL).strip()
+    ]
+    assert broken == []
+
+
 @pytest.mark.parametrize(("command", "last"), [("quickstart", "  --down "), ("test", "Without a PART")])
 def test_help_is_the_comment_at_the_top_and_nothing_else(command: str, last: str) -> None:
     done = subprocess.run([ROOT / "bin" / command, "--help"], capture_output=True, text=True, check=True, timeout=30)
