@@ -12,18 +12,11 @@ import secrets as randomness
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Callable, Mapping
+from typing import TYPE_CHECKING, Any, Callable
 
 from .._core.deadline import Deadline
-from .._core.errors import (
-    ContainerFailed,
-    EngineError,
-    HowdahError,
-    ImageNotFound,
-    LimitDiscarded,
-    NameConflict,
-)
-from . import bodies, container_facts, fields, health, observe, ports, reconcile
+from .._core.errors import ContainerFailed, EngineError, HowdahError, ImageNotFound, NameConflict
+from . import bodies, container_facts, fields, health, limits, observe, ports, reconcile
 from .client import request
 from .observe import Container
 from .reconcile import ContainerPlan, on_trial
@@ -41,9 +34,6 @@ _PORT_TAKEN = re.compile(
     r"(?:Bind for|listen \w+|bind host port(?: for)?) \[?(?P<ip>[0-9a-fA-F.:]*?)\]?:(?P<port>\d+)"
     r"(?: failed|: bind|:\S+:\d+/|/).*already (?:allocated|in use)"
 )
-# "Your kernel does not support memory limit capabilities or the cgroup is not mounted. Limitation discarded." Of swap it
-# says "Memory limited without swap", which is as good as one gets there.
-_NO_LIMIT = re.compile(r"memory limit capabilities.*discarded", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -283,7 +273,7 @@ class _Run:
             raise
         self.id = made = str(answer["Id"])
         self.undoing(self.discard)
-        self.check_limits(answer)
+        limits.check(self.wish.name, answer)
         for network in spec.networks[1:]:
             self.connect(made, network.name)
         return made
@@ -342,20 +332,7 @@ class _Run:
         with request(self.client, deadline, f"updating container {self.wish.name}"):
             url = self.client._url("/containers/{0}/update", container)
             answer = self.client._result(self.client._post_json(url, data=bodies.update(changes)), True)
-        self.check_limits(answer)
-
-    def check_limits(self, answer: Mapping[str, Any]) -> None:
-        """Whether the engine has taken the limits: it would only warn, and each run would find them missing.
-
-        :param answer: to a request that declared them.
-        :raises LimitDiscarded: when not.
-        """
-        if any(_NO_LIMIT.search(warning) for warning in answer.get("Warnings") or ()):
-            raise LimitDiscarded(
-                f"Container {self.wish.name} cannot be held to its limit of memory: the kernel of the engine's host has no"
-                " memory cgroup, and the engine would run it without a limit. Boot that kernel with cgroup_enable=memory,"
-                " or declare no limit."
-            )
+        limits.check(self.wish.name, answer)
 
     def remove(self, container: str, deadline: Deadline, volumes: bool = False) -> None:
         path = f"/containers/{container}?force=1" + ("&v=1" if volumes else "")

@@ -178,7 +178,7 @@ class _Worker:
             try:
                 observed, outcome.decided = container_decide.decide(engine, outcome.wish, self.deadline)
                 if self.forecast is not None and outcome.plan.changed:
-                    self.warn_of_taken_ports(engine, outcome.decided)
+                    self.warn_of_failure(engine, outcome.decided)
             finally:
                 engine.close()
         except HowdahError as error:
@@ -186,10 +186,12 @@ class _Worker:
             return
         outcome.facts["container"] = container_facts.facts(outcome.wish.name, observed.container)
 
-    def warn_of_taken_ports(self, engine: Direct, decided: ContainerPlan) -> None:
-        from . import ports
+    def warn_of_failure(self, engine: Direct, decided: ContainerPlan) -> None:
+        from . import limits, ports
 
-        error = ports.forecast(engine, self.outcome.wish, decided, bool(self.forecast), self.deadline)
+        wish = self.outcome.wish
+        error: HowdahError | None = ports.forecast(engine, wish, decided, bool(self.forecast), self.deadline)
+        error = error or limits.forecast(engine, wish.name, decided, self.deadline)
         if error is not None:
             warning = f"As things are now, this will fail. {error.message}"
             self.outcome.decided = replace(decided, warnings=(*decided.warnings, warning))

@@ -93,6 +93,8 @@ class FakeEngine:
 
     def _get(self, url: str, **_: Any) -> Response:
         self.requests.append(f"GET {url}")
+        if url == "/info":
+            return Response({"MemoryLimit": self.limits})
         kind, name = re.fullmatch(r"/(\w+)/([^/]+)(?:/json)?", url).groups()  # type: ignore[union-attr]
         found = self._find(name) if kind == "containers" else getattr(self, kind).get(name)
         return Response(found) if found is not None else Response("no such thing", 404)

@@ -112,6 +112,17 @@ def test_check_mode_warns_of_a_port_that_another_container_has() -> None:
     assert not forecasts(engine, ports=["5440:5432"])
 
 
+def test_check_mode_warns_of_a_limit_that_the_engine_would_pass_over() -> None:
+    engine = FakeEngine()
+    work(engine, params())
+    assert not forecasts(engine, memory="64m")
+    engine.limits = False
+    for name in ("box", "another"):
+        (warning,) = forecasts(engine, name=name, memory="64m")
+        assert "will fail" in warning and f"Container {name} cannot be held to its limit" in warning
+    assert not forecasts(engine, labels={"a": "1"})
+
+
 def test_the_port_of_a_container_that_is_replaced_is_its_own() -> None:
     engine = FakeEngine()
     work(engine, params(ports=["5440:5432"]))
