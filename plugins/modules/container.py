@@ -120,7 +120,7 @@ options:
     description: Size of C(/dev/shm), for example V(256m). Default is the engine's, mostly 64 MiB.
     type: str
   memory: &memory
-    description: Limit of memory, for example V(2g). Default is none.
+    description: Limit of memory, for example V(2g). Default is none. An engine that would not hold to it is an error.
     type: str
   cpus: &cpus
     description: Limit of CPUs, for example V(1.5). Default is none.

@@ -126,7 +126,7 @@ containers:
       elements: str
       returned: when it exists
     labels:
-      description: Its labels, but for those by which M(howdah.postgresql.container) recognises it.
+      description: Its labels, but for those by which this collection recognises containers and images.
       type: dict
       returned: when it exists
     env_names:
