@@ -107,6 +107,16 @@ def test_a_member_that_is_not_declared_is_told_and_nothing_goes_on(site: Site) -
     assert changed(site.play("deploy")) == 0
 
 
+@pytest.mark.parametrize("options", [["--check"], []], ids=["rehearsed", "done"])
+def test_another_major_version_is_refused_before_anything_is_replaced(site: Site, options: list[str]) -> None:
+    """etcd would be of another version by then, and never goes back to the former one."""
+    before = site.identity()
+    told = site.play("deploy", *options, *given(image_suite="trixie"), expect=2)
+    assert "has PostgreSQL 17, and 15 runs. Another major version cannot read these data" in told
+    assert re.findall(r"PLAY \[(?!RECAP)(.*)\]", told) == ["Check what is to be deployed"]
+    assert site.identity() == before
+
+
 def test_another_container_replaces_one_node_after_another(site: Site) -> None:
     leader, before = site.leader(), site.identity()
     site.ask(leader, "CREATE TABLE replaced AS SELECT 1 AS one")
