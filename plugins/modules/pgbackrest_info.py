@@ -43,6 +43,9 @@ options:
       repository:
         description: As O(howdah.postgresql.pgbackrest_restore#module:repository).
         type: int
+      written:
+        description: How far the cluster's leader has written, for example V(0/3000110). A position beyond it is refused.
+        type: str
   passphrases:
     description: For each repository, in order, the passphrase that is declared, to be told whether the container has
       another one.
@@ -215,6 +218,7 @@ _RESTORE: dict[str, Any] = {
     "target": {"type": "str"},
     "set": {"type": "str"},
     "repository": {"type": "int"},
+    "written": {"type": "str"},
 }
 OPTIONS: dict[str, Any] = {
     **client.ARGUMENT_SPEC,
@@ -246,7 +250,7 @@ def work(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
     wished = params["restore"]
     # First: where none serves, one sentence says why, and what there is would hide it.
     if wished is not None:
-        wish = info.Wish(wished["type"], wished["target"], wished["set"], wished["repository"])
+        wish = info.Wish(wished["type"], wished["target"], wished["set"], wished["repository"], wished["written"])
         now = time.time()
         report.add(chosen=info.choose(stanza, wish, now).told(now))
     report.add(**told, schedule=schedule)

@@ -142,12 +142,14 @@ class Wish:
     :param target: a time (ISO 8601), an LSN, a restore point's name, a transaction; None for the others.
     :param label: the backup to start from; None: the best one.
     :param repository: only from this one; None: whichever has it.
+    :param written: how far the cluster's leader has written; None if nobody can tell.
     """
 
     kind: str = "default"
     target: str | None = None
     label: str | None = None
     repository: int | None = None
+    written: str | None = None
 
 
 def parse(text: str, name: str) -> Stanza:
@@ -286,6 +288,8 @@ def choose(stanza: Stanza, wish: Wish, now: float) -> Backup:
     complete(wish)
     if wish.kind == "time" and moment(wish.target or "") > now + _SKEW:
         raise InvalidInput(f"{wish.target} is in the future: nothing is archived of it. It is {stamp(now)}.")
+    if wish.kind == "lsn" and wish.written and position(wish.target or "") > position(wish.written):
+        raise InvalidInput(f"Nothing is written up to {wish.target} yet: the leader is at {wish.written}.")
     numbers = [one["number"] for one in stanza.repositories]
     if wish.repository is not None and numbers and wish.repository not in numbers:
         raise InvalidInput(

@@ -20,7 +20,7 @@ from .._core.errors import (
     InvalidInput,
     NameConflict,
 )
-from .._docker import container_logs
+from .._docker import container_logs, observe
 from .._docker.client import request
 from .._docker.exec import raise_failure
 
@@ -149,13 +149,21 @@ class OneOff:
                     image=place.image,
                 ) from error
             if error.details["status"] == 409:
-                raise NameConflict(
-                    f"There is a container {place.name} already: another restore runs, or was killed. Wait for it, or"
-                    " remove that container."
-                ) from error
+                raise self._taken() from error
             raise
         identity: str = created["Id"]
         return identity
+
+    def _taken(self) -> NameConflict:
+        """The error that there is a container of that name, by what it does."""
+        name = self._place.name
+        found = observe.container(self._client, name, self._deadline)
+        if found is not None and found.running:
+            return NameConflict(f"Another restore is at work in container {name}: wait until that has ended.", name=name)
+        return NameConflict(
+            f"There is a container {name} already, of a restore that was cut off; it does not run. Remove it:"
+            f" docker rm {name}.", name=name,
+        )
 
     def _of_repository(self, container: str) -> tuple[list[str], list[str], str]:
         """Volumes (read-only), keys and network of the repository's container."""

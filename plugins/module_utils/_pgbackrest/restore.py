@@ -171,7 +171,7 @@ def _after_a_failure(params: Mapping[str, Any], seen: Mapping[str, Any]) -> str:
     again = "Restore again, to another target or from another backup (for the playbook: restore_set)"
     if (seen["cluster"] and not params["discard"]) or seen["kept"]:
         return (
-            f"The server stays stopped; its data of before are in .howdah-kept/ of volume {params['volume']}. {again},"
-            " or take them back (docs/backup.md)."
+            f"The server stays stopped; its data of before are in .howdah-kept/ of volume {params['volume']}, those of"
+            f" replicas in their volumes. {again}, or take them back (docs/backup.md, When a restore has failed)."
         )
     return f"The server stays stopped. {again}."

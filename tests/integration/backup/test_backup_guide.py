@@ -63,7 +63,7 @@ def reader(docker_client: docker.APIClient, test_image: str, tmp_path: Path) -> 
 
 
 def test_the_page_leads_to_a_restore(reader: Reader) -> None:
-    first, daily, restore = (commands(block) for block in blocks(PAGE, "console")[:3])
+    first, _quickstarts, daily, restore = (commands(block) for block in blocks(PAGE, "console")[:4])
     assert [len(first), len(daily), len(restore)] == [3, 3, 2], "more commands than this test knows the order of"
     reader.begin()
     output = reader.type([*first[1:], *daily])
@@ -85,7 +85,7 @@ def test_the_page_leads_to_a_restore(reader: Reader) -> None:
     reader.login()
 
     # A restore that fails, and the former data taken back.
-    (back,) = commands(blocks(PAGE, "console")[3])
+    (back,) = commands(blocks(PAGE, "console")[4])
     assert "pg1-data" in back
     wrong = f"-e restore_cluster={reader.prefix} -e restore_type=name -e restore_target=never"
     output = " ".join(reader.type([f"! {restore[1].split(' -e ')[0]} {wrong}"]).split())

@@ -180,6 +180,13 @@ def test_a_time_that_has_not_come_is_refused() -> None:
     assert info.choose(FOUND, info.Wish("time", info.stamp(NOW + 60)), NOW).label == "C"
 
 
+def test_a_position_that_is_not_written_yet_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="Nothing is written up to 0/FF000000 yet: the leader is at 0/C000060"):
+        info.choose(FOUND, info.Wish("lsn", "0/FF000000", written="0/C000060"), NOW)
+    for written in ("0/FF000000", "1/0", None, ""):
+        assert info.choose(FOUND, info.Wish("lsn", "0/FF000000", written=written), NOW).label == "B"
+
+
 @pytest.mark.parametrize(
     ("wish", "told"),
     [
