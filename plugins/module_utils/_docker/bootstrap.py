@@ -273,7 +273,8 @@ def diagnose(log: str, suite: str) -> tuple[str, str]:
         log,
     )
     if broken:
-        return "mirror_unreachable", f"the Debian mirror does not answer ({broken[0].strip()})"
+        cure = "if images are carried in here, load debian:" + suite + " as well, or run deploy instead of site"
+        return "mirror_unreachable", f"the Debian mirror does not answer ({broken[0].strip()}); {cure}"
     if re.search(r"\b(401\s+Unauthorized|403\s+Forbidden|407\s+Proxy)", log):
         return "mirror_refused", "the Debian mirror, or the proxy before it, refuses access"
     if missing:

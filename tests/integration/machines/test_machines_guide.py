@@ -149,7 +149,9 @@ def test_the_page_leads_to_a_cluster_with_backups(reader: Reader) -> None:
     typed = [[reader.ours(one) for one in commands(block)] for block in blocks(PAGE, "console")]
     assert len(typed) == 4
     # Secrets: the environment has them, see type().
-    assert shells(typed, 0, 1) == ["export POSTGRES_PASSWORD=…"]
+    assert [command.split("=")[0] for command in shells(typed, 0, 2)] == [
+        "export POSTGRES_PASSWORD", "export BACKUP_PASSPHRASE"
+    ]  # fmt: skip
     table = reader.type(shells(typed, 1, 3))
     assert len(re.findall(r"^howdah\d-pg +(?:leader|quorum standby) ", table, re.MULTILINE)) == 3
 
