@@ -44,7 +44,8 @@ options:
         description: As O(howdah.postgresql.pgbackrest_restore#module:repository).
         type: int
       written:
-        description: How far the cluster's leader has written, for example V(0/3000110). A position beyond it is refused.
+        description: How far the cluster's leader has written, for example V(0/3000110). A position beyond it is
+          refused.
         type: str
   passphrases:
     description: For each repository, in order, the passphrase that is declared, to be told whether the container has

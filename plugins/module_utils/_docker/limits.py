@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from .direct import Engine
     from .reconcile import ContainerPlan
 
-# "Your kernel does not support memory limit capabilities or the cgroup is not mounted. Limitation discarded." Of swap it
-# says "Memory limited without swap", which is as good as one gets there.
+# "Your kernel does not support memory limit capabilities or the cgroup is not mounted. Limitation discarded." Of swap
+# it says "Memory limited without swap", which is as good as one gets there.
 _DISCARDED = re.compile(r"memory limit capabilities.*discarded", re.IGNORECASE)
 
 
 def discarded(name: str) -> LimitDiscarded:
     """The error of container ``name`` that would run without its limit."""
     return LimitDiscarded(
-        f"Container {name} cannot be held to its limit of memory: the kernel of the engine's host has no memory cgroup, and"
-        " the engine would run it without a limit. Boot that kernel with cgroup_enable=memory, or declare no limit."
+        f"Container {name} cannot be held to its limit of memory: the kernel of the engine's host has no memory cgroup,"
+        " and the engine would run it without a limit. Boot that kernel with cgroup_enable=memory, or declare no limit."
     )
 
 

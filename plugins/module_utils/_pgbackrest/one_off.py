@@ -159,7 +159,9 @@ class OneOff:
         name = self._place.name
         found = observe.container(self._client, name, self._deadline)
         if found is not None and found.running:
-            return NameConflict(f"Another restore is at work in container {name}: wait until that has ended.", name=name)
+            return NameConflict(
+                f"Another restore is at work in container {name}: wait until that has ended.", name=name
+            )
         return NameConflict(
             f"There is a container {name} already, of a restore that was cut off; it does not run. Remove it:"
             f" docker rm {name}.", name=name,

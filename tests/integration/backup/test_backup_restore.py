@@ -283,8 +283,9 @@ def test_an_option_that_pgbackrest_does_not_know_is_told(site: Site) -> None:
     assert "does not take: invalid option 'repo1-retention-ful'" in site.problem(backup_repositories=[used])
     # A server's pgBackRest would only tell its log. Its own options are none of the repository's.
     for arguments in (["--check"], [], []):
-        told = site.run("deploy", *arguments, code=2, backup_node_settings={"archiv-async": "y", "archive-push-queue-max": "1GiB"})
-        assert "take: invalid option 'archiv-async'. Correct it in backup_node_settings. No server" in " ".join(told.split())
+        misspelt = {"archiv-async": "y", "archive-push-queue-max": "1GiB"}
+        told = " ".join(site.run("deploy", *arguments, code=2, backup_node_settings=misspelt).split())
+        assert "take: invalid option 'archiv-async'. Correct it in backup_node_settings. No server" in told
     site.run("deploy", "--check", backup_node_settings={"archive-push-queue-max": "1GiB"})
     site.run("deploy", "--check")
     site.run("deploy")
