@@ -94,6 +94,13 @@ def test_engine_that_is_too_old(site: Site, old_engine: str) -> None:
             "[WARNING]: No variable of this collection, and so without effect: server_setings (server_settings?).",
             id="misspelt variable",
         ),
+        pytest.param(
+            "site",
+            None,
+            {"server_password": "canary-of-the-inventory", "docker_host": "unix:///nonexistent/docker.sock"},
+            f"[WARNING]: POSTGRES_PASSWORD is exported, and has no effect on {NODE}: what server_password says",
+            id="password that does not count",
+        ),
     ],
 )
 def test_cause_is_named_and_nothing_is_left(
@@ -110,7 +117,7 @@ def test_cause_is_named_and_nothing_is_left(
     assert done.returncode != 0
     assert cause in said(done.stdout)
     assert "Traceback" not in done.stdout
-    assert site.password not in done.stdout
+    assert site.password not in done.stdout and "canary-of" not in done.stdout
     assert engine_objects() == before
 
 
@@ -155,6 +162,7 @@ def test_what_a_running_server_would_refuse_is_told_beforehand(
     # It knows this one by another spelling.
     done = site.run("site", server_image=test_image, server_settings={"timezone": "UTC"}, server_setings={})
     assert done.returncode == 0
+    assert done.stdout.count("[WARNING]: No variable of this collection") == 1, "site looks, and deploy once more"
     last = said(done.stdout).partition("PLAY [Deploy the proxies]")[2]
     assert "Without effect: server_setings (server_settings?), unless it is a name of your own." in last
     before = docker_client.inspect_container(NODE)["Id"]
