@@ -332,9 +332,9 @@ def work(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
     restore.room(params, seen)
     plan = restore.plan(params, seen)
     report.plan(plan)
-    report.add(**seen)
-    if plan.changed and not report.check_mode:
-        report.add(**job.do(seen))
+    # A restore that fails tells itself what it has kept by then.
+    done = job.do(seen) if plan.changed and not report.check_mode else {}
+    report.add(**{**seen, **done})
 
 
 def main() -> None:

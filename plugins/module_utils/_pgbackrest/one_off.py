@@ -160,7 +160,8 @@ class OneOff:
         found = observe.container(self._client, name, self._deadline)
         if found is not None and found.running:
             return NameConflict(
-                f"Another restore is at work in container {name}: wait until that has ended.", name=name
+                f"Another restore, or the check of one, is at work in container {name}: wait until that has ended.",
+                name=name,
             )
         return NameConflict(
             f"There is a container {name} already, of a restore that was cut off; it does not run. Remove it:"

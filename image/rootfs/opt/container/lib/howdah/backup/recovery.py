@@ -87,6 +87,7 @@ class Recovery:
     """One recovery.
 
     :param command: pgBackRest with the options that all its commands need.
+    :ivar found: what is known of the restored cluster so far.
     """
 
     def __init__(
@@ -100,11 +101,11 @@ class Recovery:
         self._bin = f"/usr/lib/postgresql/{os.environ['PG_MAJOR']}/bin"
         self._lines: list[str] = []
         self._fatal = ""
-        self._found: dict[str, Any] = {}
+        self.found: dict[str, Any] = {}
         self._user = str(request.get("superuser") or "postgres")
 
-    def run(self) -> dict[str, Any]:
-        """Recover, look, stop; the findings."""
+    def run(self) -> None:
+        """Recover, look, stop."""
         with tempfile.TemporaryDirectory(prefix="howdah-", dir="/tmp") as private:
             settings = self._configure(private)
             # Whoever finds the folder before it is complete shall not take it for a cluster that crashed.
@@ -119,7 +120,7 @@ class Recovery:
             reader.start()
             try:
                 self._wait(server, private)
-                self._found["recovery_seconds"] = round(time.monotonic() - began, 1)
+                self.found["recovery_seconds"] = round(time.monotonic() - began, 1)
                 self._look(private)
                 if self._request.get("checks"):
                     self._check(private, self._request["checks"])
@@ -128,7 +129,6 @@ class Recovery:
                 reader.join(1)
         if (self._request.get("checks") or {}).get("checksums"):
             self._checksums()
-        return self._found
 
     def _configure(self, private: str) -> list[str]:
         """Arguments of the server: stronger than whatever ALTER SYSTEM has left in the data folder."""
@@ -184,7 +184,7 @@ class Recovery:
             for key, pattern in (("last_transaction", _LAST_TIME), ("stopped", _STOPPED_AT)):
                 match = pattern.search(text)
                 if match:
-                    self._found[key] = match[match.re.groups]
+                    self.found[key] = match[match.re.groups]
             self._log.write(level, "server", text, component="postgres")
 
     def _wait(self, server: subprocess.Popen[bytes], private: str) -> None:
@@ -219,12 +219,12 @@ class Recovery:
             "SELECT json_build_object('system_identifier', (SELECT system_identifier::text FROM pg_control_system()),"
             " 'checksums', current_setting('data_checksums'))",
         )
-        self._found.update(json.loads(row))
+        self.found.update(json.loads(row))
         walfile = self._sql(private, "postgres", "SELECT pg_walfile_name(pg_current_wal_lsn())")
-        self._found["timeline"] = int(walfile[:8], 16)
+        self.found["timeline"] = int(walfile[:8], 16)
         # A server that was promoted has written more than it had replayed by then.
         with open(f"{self._pgdata}/pg_wal/{walfile[:8]}.history", encoding="ascii") as file:
-            self._found["lsn"] = branched_at(file.read())
+            self.found["lsn"] = branched_at(file.read())
         gap = gap_before(self._request.get("archived") or "", walfile)
         if gap and (self._request.get("type") or "default") == "default":
             raise RestoreFailed(
@@ -234,7 +234,7 @@ class Recovery:
             )
         sizes = self._sql(private, "postgres", "SELECT json_object_agg(datname, pg_database_size(oid)) FROM pg_database"
                           " WHERE datallowconn")
-        self._found["databases"] = json.loads(sizes)
+        self.found["databases"] = json.loads(sizes)
 
     def _check(self, private: str, checks: Mapping[str, Any]) -> None:
         if checks.get("amcheck"):
@@ -245,7 +245,7 @@ class Recovery:
                  "--heapallindexed", "--no-password"],
                 None, self._deadline, "looking at the restored tables and indexes", lines.append,
             )
-            self._found["amcheck_seconds"] = round(time.monotonic() - began, 1)
+            self.found["amcheck_seconds"] = round(time.monotonic() - began, 1)
             if code:
                 raise DrillFailed(f"pg_amcheck found faults (code {code}): {' '.join(lines[:3])}", lines=lines[:50])
         results = []
@@ -258,7 +258,7 @@ class Recovery:
             except RestoreFailed as error:
                 result = {"ok": False, "answer": None, "error": error.message}
             results.append({"name": name, "expected": expected, **result})
-        self._found["assertions"] = results
+        self.found["assertions"] = results
         told = [
             f"{one['name']}: " + (
                 f"it could not be asked: {one['error']}" if "error" in one
@@ -267,11 +267,16 @@ class Recovery:
             for one in results if not one["ok"]
         ]  # fmt: skip
         if told:
-            raise DrillFailed("; ".join(told), assertions=results)
+            reached = self.found.get("last_transaction")
+            up_to = f"the last transaction of {reached}" if reached else f"the position {self.found['lsn']}"
+            raise DrillFailed(
+                f"{'; '.join(told)}. The log was replayed up to {up_to}; what was committed later is not archived, or"
+                " not yet.", assertions=results,
+            )
 
     def _checksums(self) -> None:
-        if self._found.get("checksums") != "on":
-            self._found["checksum_blocks"] = None
+        if self.found.get("checksums") != "on":
+            self.found["checksum_blocks"] = None
             return
         lines: list[str] = []
         code = watch(
@@ -279,7 +284,7 @@ class Recovery:
             "checking the checksums of pages", lines.append,
         )
         blocks = next((line.split(":")[1].strip() for line in lines if line.startswith("Blocks scanned")), "")
-        self._found["checksum_blocks"] = int(blocks) if blocks.isdigit() else None
+        self.found["checksum_blocks"] = int(blocks) if blocks.isdigit() else None
         if code:
             raise DrillFailed(f"pg_checksums found faults (code {code}): {' '.join(lines[:3])}", lines=lines[:50])
 

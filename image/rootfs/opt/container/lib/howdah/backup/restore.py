@@ -117,7 +117,10 @@ def _restore(request: Mapping[str, Any], folder: Folder, deadline: Deadline, log
     result["restore_seconds"] = round(time.monotonic() - began, 1)
     _fits(folder.pgdata, request.get("clustered", True))
     recovery = Recovery(folder.pgdata, command, request, deadline, log)
-    result.update(recovery.run())
+    try:
+        recovery.run()
+    finally:
+        result.update(recovery.found)
     folder.unmark()
     result["seconds"] = round(time.monotonic() - began, 1)
 
