@@ -33,7 +33,9 @@ def test_the_password_of_a_single_server_is_rotated(site: Site) -> None:
         foreseen = site.run(playbook, "--check", password=new)
         assert recap(foreseen.stdout)["changed"] == 1 and not lets_in(site, new), foreseen.stdout
     assert "Would set password of role postgres: another password is stored." in foreseen.stdout
-    assert recap(site.run("site", "--check").stdout)["changed"] == 0
+    rehearsed = site.run("site", "--check").stdout
+    assert recap(rehearsed)["changed"] == 0
+    assert "No image would be built, no container made, replaced or removed, and no setting" in said(rehearsed)
     rotated = site.run("rotate_password", password=new)
     assert rotated.returncode == 0, rotated.stdout
     assert recap(rotated.stdout)["changed"] == 1
@@ -72,6 +74,8 @@ def test_what_cannot_work_is_told_before_it_is_done(
     assert recap(warned.stdout)["changed"] == 1, warned.stdout
     taken = f"Port {port} for container howdah-product-node is taken by a process on the engine's host"
     assert taken in said(warned.stdout)
+    told = said(warned.stdout).rpartition("PLAY [Tell what would be done]")[2]
+    assert "Would recreate container howdah-product-node: ports. Certificates" in told, told
     assert lets_in(site, site.password)
 
 
