@@ -93,8 +93,7 @@ images:
 from typing import Any, Mapping
 
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
-from ansible_collections.howdah.postgresql.plugins.module_utils._docker import image_age, image_store
-from ansible_collections.howdah.postgresql.plugins.module_utils._docker.build_plan import FILES_LABEL, INPUTS_LABEL
+from ansible_collections.howdah.postgresql.plugins.module_utils._docker import image_age, image_marks, image_store
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker.client import ARGUMENT_SPEC, REQUIRED_TOGETHER
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker.direct import Direct
 from ansible_collections.howdah.postgresql.plugins.module_utils._shell import Report, run
@@ -119,7 +118,7 @@ def _facts(engine: Direct, deadline: Deadline, name: str) -> dict[str, Any]:
         "size": image["Size"],
         "created": image["Created"],
         "age": round(image_age.days(image_age.built_at(engine, deadline, image)), 6),
-        "labels": {label: value for label, value in labels.items() if label not in (INPUTS_LABEL, FILES_LABEL)},
+        "labels": image_marks.without(labels),
     }
 
 

@@ -18,9 +18,7 @@ from typing import Any, Mapping, Sequence
 from .._core.canonical import canonical_json, digest
 from .._core.errors import ImageInUse, InvalidInput
 from .._core.plan import Action, Plan
-
-INPUTS_LABEL = "io.howdah.inputs"
-FILES_LABEL = "io.howdah.files"
+from .image_marks import FILES_LABEL, INPUTS_LABEL
 
 # In the place of the inputs while the labels are yet to be added that the build itself tells.
 UNFINISHED = "unfinished"

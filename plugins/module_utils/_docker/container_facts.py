@@ -9,14 +9,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import fields
+from . import fields, image_marks
 from .observe import Container
 from .reconcile import secret_name
 
 # Shorter values of variables that may be secrets occur in log lines by chance.
 _SHORTEST_SECRET = 6
-# By these, build_plan.py recognises images. Containers inherit them, kilobytes that nobody wants to see in a result.
-OF_THE_IMAGE = frozenset({"io.howdah.inputs", "io.howdah.files"})
 _NEVER = "0001-01-01T00:00:00Z"
 
 
@@ -40,7 +38,7 @@ def facts(name: str, container: Container | None) -> dict[str, Any]:
         "exit_code": container.exit_code,
         "ports": list(container.fields["ports"]),
         "mounts": list(container.fields["volumes"]),
-        "labels": {name: value for name, value in container.fields["labels"].items() if name not in OF_THE_IMAGE},
+        "labels": image_marks.without(container.fields["labels"]),
         "env_names": sorted(fields.environment(inspected["Config"].get("Env"))),
         "addresses": {
             network: endpoint.get("IPAddress") or endpoint.get("GlobalIPv6Address")

@@ -15,8 +15,8 @@ import time
 from typing import TYPE_CHECKING, Any, Mapping, Sequence
 
 from .._core.deadline import Deadline
-from .build_plan import INPUTS_LABEL
 from .direct import fetch
+from .image_marks import INPUTS_LABEL
 from .values import nanoseconds
 
 if TYPE_CHECKING:

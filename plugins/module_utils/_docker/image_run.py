@@ -14,7 +14,7 @@ from typing import Any, Mapping, Protocol
 from .._core.deadline import Deadline
 from .._core.errors import InvalidInput
 from .._core.plan import Plan
-from . import build_plan, buildkit, image_labels, image_store, progress
+from . import build_plan, buildkit, image_labels, image_marks, image_store, progress
 from .client import connect
 from .direct import Direct
 
@@ -96,7 +96,7 @@ def _present(
                 _build(engine, params, request, bases, plan.afresh, deadline, report)
             finally:
                 # A build that fails after all its steps has taken the name as well.
-                if replaced and build_plan.INPUTS_LABEL in observed.labels:
+                if replaced and image_marks.INPUTS_LABEL in observed.labels:
                     image_store.remove_superseded(engine, Deadline(10), replaced)
     about = image_store.inspect(engine, Deadline(10), name)
     if about:
@@ -120,7 +120,7 @@ def _build(
         dockerfile=params["dockerfile"],
         target=params["target"],
         args=build_plan.strings(params["args"]),
-        labels={**given, **({build_plan.INPUTS_LABEL: build_plan.UNFINISHED} if source else own)},
+        labels={**given, **({image_marks.INPUTS_LABEL: build_plan.UNFINISHED} if source else own)},
         platform=params["platform"],
         network=params["network"],
         extra_hosts=build_plan.strings(params["extra_hosts"]),

@@ -9,8 +9,6 @@ from typing import Any
 import pytest
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.errors import ImageInUse, InvalidInput
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker.build_plan import (
-    FILES_LABEL,
-    INPUTS_LABEL,
     Observed,
     Removal,
     Request,
@@ -23,6 +21,7 @@ from ansible_collections.howdah.postgresql.plugins.module_utils._docker.build_pl
     plan_present,
     strings,
 )
+from ansible_collections.howdah.postgresql.plugins.module_utils._docker.image_marks import FILES_LABEL, INPUTS_LABEL
 from hypothesis import given
 from hypothesis import strategies as st
 

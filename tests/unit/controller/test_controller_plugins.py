@@ -15,6 +15,7 @@ from ansible.errors import AnsibleActionFail, AnsibleFilterError
 from ansible_collections.howdah.postgresql.plugins.action import certificates, container, image, password
 from ansible_collections.howdah.postgresql.plugins.action.show import search, table
 from ansible_collections.howdah.postgresql.plugins.filter import near_misses as plugin
+from ansible_collections.howdah.postgresql.plugins.filter.actions_of import actions_of
 from ansible_collections.howdah.postgresql.plugins.filter.build_site import build_site
 from ansible_collections.howdah.postgresql.plugins.filter.first_running import first_running
 from ansible_collections.howdah.postgresql.plugins.filter.hosts_of import hosts_of
@@ -41,6 +42,16 @@ def test_table_shows_unknown_values_as_blanks() -> None:
 
 def test_table_of_nothing_says_so() -> None:
     assert table([]) == "(nothing)"
+
+
+def test_actions_are_gathered_from_all_hosts_and_loops() -> None:
+    hosts: list[dict[str, Any]] = [
+        {"deployed": {"actions": ["create a"]}, "built": {"results": [{"actions": ["build x"]}, {"skipped": True}]}},
+        {"deployed": {"skipped": True}},
+        {"deployed": {"actions": ["create b", "start b"]}},
+    ]
+    assert actions_of(hosts, ["built", "deployed"]) == ["build x", "create a", "create b", "start b"]
+    assert actions_of(hosts, ["unknown"]) == []
 
 
 def test_updates_of_images_that_lack_the_same_are_one_row() -> None:
