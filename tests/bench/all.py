@@ -5,11 +5,11 @@
 
     source bin/lib.sh; howdah_setup test; python tests/bench/all.py [--least | --plots] [--only NAME …]
 
-Writes figures.json, figures.md and the plots into docs/, or the folder of `--folder`; those of benches that are not run
-stay as they are. `--least` is the smallest setting of each, to see that they work; `--plots` measures nothing, and
-draws anew, that of docs/faults.md included. It needs an engine with the images, and a quiet machine: the load average
-stands beside each figure. That of Citus is left out where no repository has it (HOWDAH_TEST_REPOSITORY, see
-tests/README.md). The exit code is 1 when a bench has missed a limit.
+Writes figures.json, figures.md and the plots into docs/, and a selection into the README; into the folder of `--folder`
+only the former. Those of benches that are not run stay as they are. `--least` is the smallest setting of each, to see
+that they work; `--plots` measures nothing, and draws anew, that of docs/faults.md included. It needs an engine with the
+images, and a quiet machine: the load average stands beside each figure. That of Citus is left out where no repository
+has it (HOWDAH_TEST_REPOSITORY, see tests/README.md). The exit code is 1 when a bench has missed a limit.
 """
 
 from __future__ import annotations
@@ -136,6 +136,8 @@ def main() -> int:
         # After each: what was measured is not lost when a later one fails.
         file.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
         (options.folder / "figures.md").write_text(figures.page(kept), encoding="utf-8")
+    if options.folder == figures.PAGE.parent:
+        figures.write(kept)
     print(f"\nLimits missed: {', '.join(missed) or 'none'}.")
     return int(bool(missed))
 

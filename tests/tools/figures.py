@@ -3,19 +3,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What docs/figures.md shows of a run of tests/bench/all.py: tables, and bars for the plots. Nothing else is in it.
 
-python tests/tools/figures.py writes the page anew from docs/figures.json; the plots are drawn by the bench alone.
+python tests/tools/figures.py writes the page anew from docs/figures.json, and the selection of it and of docs/faults.md
+that the README shows; the plots are drawn by the bench alone.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Callable, Iterator, Mapping, NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT / "docs/figures.json"
 PAGE = ROOT / "docs/figures.md"
+README = ROOT / "README.md"
 HEAD = """\
 # Figures
 
@@ -193,15 +196,19 @@ def table(bars: list[Bar]) -> Iterator[str]:
         yield f"| {one.what} | {one.seconds:.3f} s | {ratio} | {limit} |"
 
 
-def page(data: Mapping[str, Any]) -> str:
-    """The page as it should be, from what a run has measured."""
+def measured(data: Mapping[str, Any]) -> str:
+    """When and where a run has measured."""
     machine = data["machine"]
-    lines = [
-        HEAD,
+    return (
         f"Measured on {data['date']}: {machine['cores']} cores ({machine['processor']}), {machine['memory']} GiB of"
         f" memory, Linux {machine['kernel']}, Docker Engine {machine['engine']} with {machine['storage']},"
-        f" ansible-core {machine['core']}.",
-    ]
+        f" ansible-core {machine['core']}"
+    )
+
+
+def page(data: Mapping[str, Any]) -> str:
+    """The page as it should be, from what a run has measured."""
+    lines = [HEAD, f"{measured(data)}."]
     for name, result in data["benches"].items():
         bench = BENCHES[name]
         bars = list(bench.read(result["data"]))
@@ -216,5 +223,75 @@ def page(data: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+class Chosen(NamedTuple):
+    """A row of the README.
+
+    :param source: the name of a bench, or `faults`.
+    :param bar: which of its bars, as a pattern of file names.
+    :param what: for the table.
+    :param peer: what it is beside; empty if there is nothing to be beside.
+    """
+
+    source: str
+    bar: str
+    what: str
+    peer: str = ""
+
+
+CHOSEN = (
+    Chosen("password", "one role: password", "a password that is right already", "`community.postgresql`"),
+    Chosen("password", "ten roles: one task*", "ten of them, in a task sent as over SSH", "ten tasks of it"),
+    Chosen("modules", "unchanged container /*: ours", "a container that is right already", "`community.docker`"),
+    Chosen("modules", "unchanged container, sent*: ours", "the same, sent as over SSH", "the same"),
+    Chosen("modules", "cold build / docker build*: ours", "a small image built from nothing", "`docker build`"),
+    Chosen("modules", "warm build * / docker build*: ours", "the same after a change of a file", "`docker build`"),
+    Chosen("start", "existing volume: the image", "a container, until the first login", "`postgres` alone"),
+    Chosen("backup", "restore of * GB: a task", "a restore of {size} GB", "`pgbackrest` itself"),
+    Chosen("cluster", "12 nodes: from nothing*", "`site` for a cluster of 12 nodes, from nothing"),
+    Chosen("cluster", "12 nodes: second run*", "`site` again, with nothing to do"),
+    Chosen("faults", "planned switchovers *, to whom Patroni*", "writes stop: a switchover"),
+    Chosen("faults", "the leader's postgres killed*", "writes stop: the leader's server was killed"),
+    Chosen("faults", "*container killed and left dead", "writes stop: the leader vanished without a word"),
+)
+_SELECTION = re.compile(r"(<!-- figures: [^\n]*-->\n).*(<!-- /figures -->)", re.DOTALL)
+
+
+def selection(data: Mapping[str, Any], faults: str) -> Iterator[str]:
+    """What the README shows, line by line.
+
+    :param data: what a run has measured.
+    :param faults: the page of faults.
+    :raises ValueError: a pattern does not select one bar.
+    """
+    bars = {name: list(BENCHES[name].read(result["data"])) for name, result in data["benches"].items()}
+    bars["faults"] = gaps(faults)
+    yield "| What | Time | Beside |"
+    yield "|---|---:|---|"
+    for one in CHOSEN:
+        (bar,) = [bar for bar in bars[one.source] if fnmatchcase(bar.what, one.bar)]
+        what = one.what.format(size="".join(re.findall(r"of ([\d.]+) GB", bar.what)))
+        beside = f"{_short(bar.beside)}: {one.peer}" if one.peer and bar.beside is not None else ""
+        yield f"| {what} | {_short(bar.seconds)} | {beside} |"
+    yield f"\n{measured(data)}."
+
+
+def _short(seconds: float) -> str:
+    """A time for people."""
+    return f"{seconds:.3f} s" if seconds < 1 else f"{seconds:.1f} s"
+
+
+def with_selection(readme: str, data: Mapping[str, Any], faults: str) -> str:
+    """The README as it should be."""
+    lines = "\n".join(selection(data, faults))
+    return _SELECTION.sub(lambda found: f"{found[1]}{lines}\n{found[2]}", readme)
+
+
+def write(data: Mapping[str, Any]) -> None:
+    """Write the page, and the README's selection."""
+    PAGE.write_text(page(data), encoding="utf-8")
+    faults = FAULTS.read_text(encoding="utf-8")
+    README.write_text(with_selection(README.read_text(encoding="utf-8"), data, faults), encoding="utf-8")
+
+
 if __name__ == "__main__":
-    PAGE.write_text(page(json.loads(DATA.read_text(encoding="utf-8"))), encoding="utf-8")
+    write(json.loads(DATA.read_text(encoding="utf-8")))

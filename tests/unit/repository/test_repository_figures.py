@@ -1,10 +1,11 @@
 # Copyright (c) 2026, the howdah.postgresql authors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""docs/figures.md shows what the benches measured, and nothing else."""
+"""docs/figures.md and the README show what the benches measured, and nothing else."""
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any
 
@@ -45,6 +46,30 @@ def test_the_page_is_that_of_its_data() -> None:
     assert data["benches"]
     assert figures.PAGE.read_text(encoding="utf-8") == figures.page(data), "run tests/tools/figures.py"
     assert [name for name in data["benches"] if not (figures.PAGE.parent / figures.picture(name)).is_file()] == []
+
+
+def test_the_readmes_figures_are_of_the_pages() -> None:
+    data, faults = figures.DATA.read_text(encoding="utf-8"), figures.FAULTS.read_text(encoding="utf-8")
+    readme = figures.README.read_text(encoding="utf-8")
+    assert readme == figures.with_selection(readme, json.loads(data), faults), "run tests/tools/figures.py"
+    assert readme.count("<!-- figures: ") == readme.count("<!-- /figures -->") == 1
+
+
+def test_a_row_of_the_readme_is_one_bar_and_what_it_is_beside(monkeypatch: pytest.MonkeyPatch) -> None:
+    both = itertools.product(START["limits"], ("x", ""))
+    chosen = [figures.Chosen("start", f"{kind} volume: the image", kind, peer) for kind, peer in both]
+    monkeypatch.setattr(figures, "CHOSEN", chosen)
+    data = {"date": "2026-01-31", "machine": MACHINE, "benches": {"start": RUN}}
+    assert list(figures.selection(data, ""))[2:6] == [
+        "| fresh | 2.6 s | 2.0 s: x |",
+        "| fresh | 2.6 s |  |",
+        "| existing | 2.0 s | 2.0 s: x |",
+        "| existing | 2.0 s |  |",
+    ]
+    for none_or_two in ("no such bar", "*"):
+        monkeypatch.setattr(figures, "CHOSEN", [figures.Chosen("start", none_or_two, "x")])
+        with pytest.raises(ValueError):
+            list(figures.selection(data, ""))
 
 
 @pytest.mark.parametrize("name", list(figures.BENCHES))
