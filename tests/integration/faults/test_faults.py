@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import statistics
 from typing import Any
 
 import pytest
@@ -27,8 +28,9 @@ for _question in range(60):
 """
 # Longer than a leader's lease (20 s); `bin/test full` waits a minute.
 EFFORT = Effort(outage=25.0, switchovers=3)
-# The aims are for a machine that has nothing else to do: docs/faults.md has what was measured on one.
-_SLACK = 2.0
+# The aims are for a machine that has nothing else to do: docs/faults.md has what was measured on one. Of several in a
+# row, one may meet a moment in which others take the processor.
+_SLACK, _SLACK_OF_ONE = 2.0, 4.0
 
 
 @pytest.mark.parametrize("kind", [kind for kind, fault in FAULTS.items() if fault.brief])
@@ -40,7 +42,8 @@ def test_no_acknowledged_row_is_lost(cluster: Cluster, kind: str) -> None:
     assert suffered.verdict.twice == []
     limit = FAULTS[kind].limit
     if limit is not None:
-        assert suffered.gap <= limit * _SLACK
+        assert statistics.median_high(suffered.gaps) <= limit * _SLACK, suffered.gaps
+        assert suffered.gap <= limit * _SLACK_OF_ONE, suffered.gaps
 
 
 def test_a_question_to_patroni_does_not_wait_for_a_delayed_acknowledgement(cluster: Cluster) -> None:
