@@ -5,11 +5,12 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Any, Mapping
+from typing import Any, Collection, Mapping
 
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.errors import (
     AuthorityFailed,
     InvalidInput,
+    NameConflict,
 )
 from ansible_collections.howdah.postgresql.plugins.modules import volume_files
 from ansible_collections.howdah.postgresql.plugins.plugin_utils._action import HowdahAction
@@ -109,18 +110,13 @@ class ActionModule(HowdahAction):
         """The authority of the folder, and whether it is a new one."""
         folder = params["authority"]
         authority = Authority.load(folder)
-        if authority is None and not params["replace_authority"]:
+        if not params["replace_authority"]:
             served = {volume["volume"]: volume["contents"][_CERT] for volume in found if volume["contents"][_CERT]}
-            if served:
-                name = params["authority_name"]
-                called = ", ".join(sorted(set(map(issuer_of, served.values())) - {name, ""}))
-                otherwise = (
-                    f" called {called}. If that is the cluster's name, and {name} (cluster_name) is not, correct it."
-                    " Otherwise: nodes" if called else ". Nodes"
-                )  # fmt: skip
+            _refuse_strangers(served, authority.names if authority else {params["authority_name"]}, params)
+            if authority is None and served:
                 raise AuthorityFailed(
                     f"There is no authority in {folder} on the controller, but {', '.join(served)} has certificates of"
-                    f" one{otherwise} that trust different authorities shut each other out: copy the folder from the"
+                    " one. Nodes that trust different authorities shut each other out: copy the folder from the"
                     " controller that made it. If it is lost, all nodes need new certificates, and have to be removed"
                     " for that: docs/operations.md (Another authority) has the three commands. Nothing was changed."
                 )
@@ -170,6 +166,27 @@ def _volume(node: Mapping[str, Any], more: list[dict[str, Any]], look: bool = Fa
     if look:
         asked["contents"] = [_TRUST, _CERT, _PAIR]
     return asked
+
+
+def _refuse_strangers(served: Mapping[str, str], trusted: Collection[str], params: Mapping[str, Any]) -> None:
+    """Two clusters whose hosts are called alike must not take each other's containers.
+
+    :param served: the certificates that there are, by volume.
+    :param trusted: the names of the authorities whose certificates are this cluster's.
+    :raises NameConflict: when one is of another authority.
+    """
+    issuers = {volume: issuer_of(certificate) for volume, certificate in served.items()}
+    strange = [volume for volume, issuer in issuers.items() if issuer and issuer not in trusted]
+    if strange:
+        issuer = issuers[strange[0]]
+        raise NameConflict(
+            f"{', '.join(strange)}: the certificate there is of an authority that is called {issuer}, and not"
+            f" {params['authority_name']} (cluster_name). If {issuer} is this cluster's name, correct cluster_name; if it is"
+            f" this cluster's authority, copy its ca.crt and ca.key to {params['authority']} on the controller. Otherwise"
+            " this is another cluster's: on an engine, the hosts of all inventories are called differently, repositories"
+            f" of backups and proxies, too. What a cluster has left that is gone: docker volume rm {strange[0]}. Nothing of"
+            " it was changed."
+        )
 
 
 def _issue(

@@ -58,6 +58,8 @@ options:
     description:
       - Whether to make an authority although nodes have certificates already, when the folder holds none.
       - Without it that is an error; a controller that lacks the folder would cut the nodes off from each other.
+      - Whether to give certificates to nodes, too, that have one of an authority of another name than all in C(ca.crt).
+        Without it that is an error; such a volume belongs to another cluster, whose host has the same name.
     type: bool
     default: false
   nodes:

@@ -60,10 +60,12 @@ class Authority:
     :param certificates: what the nodes trust; the first one is the issuer, others are former or future ones.
     :param key: the issuer's.
     :param pem: the certificates as the file has them.
+    :ivar names: what all that the nodes trust are called, see :func:`issuer_of`.
     """
 
     def __init__(self, certificates: list[x509.Certificate], key: Any, pem: str) -> None:
         self.certificate = certificates[0]
+        self.names = frozenset(_called(one.subject) for one in certificates)
         self.pem = pem
         self._key = key
 
@@ -244,11 +246,16 @@ def issuer_of(certificate: str) -> str:
     from cryptography import x509
 
     try:
-        issuer = x509.load_pem_x509_certificate(certificate.encode()).issuer
+        return _called(x509.load_pem_x509_certificate(certificate.encode()).issuer)
     except ValueError:
         return ""
-    common = issuer.get_attributes_for_oid(x509.oid.NameOID.COMMON_NAME)
-    return str(common[0].value) if common else issuer.rfc4514_string()
+
+
+def _called(subject: x509.Name) -> str:
+    from cryptography import x509
+
+    common = subject.get_attributes_for_oid(x509.oid.NameOID.COMMON_NAME)
+    return str(common[0].value) if common else subject.rfc4514_string()
 
 
 @contextmanager

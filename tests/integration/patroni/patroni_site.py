@@ -101,7 +101,7 @@ class Site:
         """Give a node a certificate of another authority."""
         certificate = {"name": node, "volume": f"{node}-etc", "alt_names": [node, "localhost", "127.0.0.1"]}
         done = self.module(
-            "certificates", authority=str(self._folder / authority), authority_name=authority, image=IMAGE,
+            "certificates", authority=str(self._folder / authority), authority_name=NAME, image=IMAGE,
             nodes=[certificate], replace_authority=True, containers=None,
         )  # fmt: skip
         assert done.get("changed"), done
