@@ -181,11 +181,11 @@ def _refuse_strangers(served: Mapping[str, str], trusted: Collection[str], param
         issuer = issuers[strange[0]]
         raise NameConflict(
             f"{', '.join(strange)}: the certificate there is of an authority that is called {issuer}, and not"
-            f" {params['authority_name']} (cluster_name). If {issuer} is this cluster's name, correct cluster_name; if it is"
-            f" this cluster's authority, copy its ca.crt and ca.key to {params['authority']} on the controller. Otherwise"
-            " this is another cluster's: on an engine, the hosts of all inventories are called differently, repositories"
-            f" of backups and proxies, too. What a cluster has left that is gone: docker volume rm {strange[0]}. Nothing of"
-            " it was changed."
+            f" {params['authority_name']} (cluster_name). If {issuer} is this cluster's name, correct cluster_name; if"
+            f" it is this cluster's authority, copy its ca.crt and ca.key to {params['authority']} on the controller."
+            " Otherwise it is another cluster's: on an engine, the hosts of all inventories are called differently,"
+            " repositories of backups and proxies, too. What a cluster has left that is gone: docker volume rm"
+            f" {strange[0]}. Nothing of it was changed."
         )
 
 

@@ -245,7 +245,7 @@ CHOSEN = (
     Chosen("modules", "unchanged container, sent*: ours", "the same, sent as over SSH", "the same"),
     Chosen("modules", "cold build / docker build*: ours", "a small image built from nothing", "`docker build`"),
     Chosen("modules", "warm build * / docker build*: ours", "the same after a change of a file", "`docker build`"),
-    Chosen("start", "existing volume: the image", "a container on data that are there, until the first login", "`postgres` alone"),
+    Chosen("start", "existing volume: the image", "a container on data of before, until the first login", "`postgres`"),
     Chosen("backup", "restore of * GB: a task", "a restore of {size} GB", "`pgbackrest` itself"),
     Chosen("cluster", "12 nodes: from nothing*", "`site` for a cluster of 12 nodes, from nothing"),
     Chosen("cluster", "12 nodes: second run*", "`site` again, with nothing to do"),

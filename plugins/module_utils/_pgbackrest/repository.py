@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Mapping, Sequence
@@ -70,6 +71,8 @@ _ADVICE: Mapping[type[HowdahError], str] = {
 }
 # What pgBackRest gets to end in an orderly way, of the time that is left.
 _GRACE = 3.0
+# How often, and how long apart in seconds, a container is looked at that may be about to end.
+_LOOKS, _LOOK_SECONDS = 10, 0.1
 
 
 class Repository:
@@ -141,10 +144,13 @@ class Repository:
     def _run(self, words: Sequence[str], doing: str, stdin: bytes = b"") -> Executed:
         """The command carries its own limit: an exec cannot be ended from outside."""
         left = self.deadline.check(doing)
-        seconds = max(1.0, left - _GRACE - 1)
+        began, seconds = self.deadline.elapsed(), max(1.0, left - _GRACE - 1)
         limit = ["/usr/bin/timeout", f"--kill-after={_GRACE:g}", f"{seconds:.1f}"]
         command = [*limit, "/usr/bin/pgbackrest", f"--stanza={self.stanza}", *words]
         executed = run(self.client, self.container, command, stdin, self.deadline)
+        # 124 is what `timeout` says of a signal of its own; of what it killed, and of itself if that was killed, 137.
+        if executed.code == 137 and self.deadline.elapsed() < began + seconds:
+            raise self._killed(doing)
         if executed.code in (124, 137):
             raise DeadlineExceeded(
                 f"The time limit of {self.deadline.seconds:g} s was reached while {doing}; pgBackRest was stopped. What"
@@ -153,6 +159,24 @@ class Repository:
         if executed.code in (126, 127):
             raise ContainerFailed(f"Container {self.container!r} has no pgBackRest: its image is another one.")
         return executed
+
+    def _killed(self, doing: str) -> ContainerFailed:
+        """What ended pgBackRest that the limit did not."""
+        # The engine notices the death of a command before that of its container.
+        for _look in range(_LOOKS):
+            with docker_client.request(self.client, self.deadline, f"inspecting container {self.container}"):
+                runs = self.client.inspect_container(self.container)["State"]["Running"]
+            if not runs:
+                break
+            time.sleep(_LOOK_SECONDS)
+        why = (
+            "the container still runs, so it was pgBackRest alone: most likely it has too little memory (backup_memory)"
+            if runs else "the container was stopped or killed. `site` starts it"
+        )
+        return ContainerFailed(
+            f"pgBackRest was killed in container {self.container!r} while {doing}: {why}. What it had begun is taken"
+            " up or removed by the next run."
+        )
 
     def _failure(self, executed: Executed, doing: str) -> HowdahError:
         said = understand(_lines(executed), executed.code)

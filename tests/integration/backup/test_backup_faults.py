@@ -177,6 +177,12 @@ def test_row_interrupted_backup(whole: Site, docker_client: docker.APIClient) ->
     docker_client.kill(REPOSITORY)
     docker_client.start(REPOSITORY)
     assert whole.labels() == before, "it was cut off"
+    under_way = f"docker top {REPOSITORY} | grep -q -- '--type=full'"
+    killer = subprocess.Popen(["bash", "-c", f"until {under_way}; do sleep 0.05; done; docker kill {REPOSITORY}"])
+    output = whole.run("backup", "-e", "backup_type=full", code=2)
+    assert killer.wait(10) == 0
+    assert code_of(output) == 1301 and "the container was stopped or killed" in " ".join(output.split())
+    docker_client.start(REPOSITORY)
     whole.run("backup", "-e", "backup_type=full")
     labels = whole.labels()
     assert labels[-1] not in before

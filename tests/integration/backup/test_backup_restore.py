@@ -232,7 +232,8 @@ def test_restores_to_each_kind_of_target(site: Site, kind: str) -> None:
         told = site.run("restore", "--check", *wish)
         assert "remove the data folder of volume howdah-backup-pg-data: as agreed" in " ".join(told.split())
         assert "That this is after the end of the backup, only the restore finds out." in " ".join(told.split())
-    told = " ".join(site.run("restore", *wish, "-e", f"restore_cluster={CLUSTER}").split())
+    typed = NODE if kind == "name" else CLUSTER  # a single server is its cluster
+    told = " ".join(site.run("restore", *wish, "-e", f"restore_cluster={typed}").split())
     if kind == "name":
         assert f"to the position {position}. What was committed later is not there." in told
     assert site.sql(f"SELECT string_agg(n::text, ',') FROM {table}") == "1"

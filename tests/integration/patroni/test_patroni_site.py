@@ -138,6 +138,9 @@ def test_a_setting_that_is_not_declared_any_more_goes(site: Site) -> None:
     declared = given(patroni_settings={"work_mem": "7MB", "max_locks_per_transaction": 65, "timezone": "Europe/Paris"})
     planned = site.play("deploy", "--check", "--diff", *declared)
     assert '"waits for a restart": [' in planned and f'"{leader}": "restarted"' in planned, planned
+    # What clients notice is in the sentence at the end, too.
+    summary = " ".join(site.play("site", "--check", *declared).rpartition("Would ")[2].split())
+    assert re.match(rf"set postgresql\.parameters\.work_mem: 7MB; .*; restart .*{leader}", summary), summary
     assert changed(site.play("deploy", *declared)) == changed(planned)
     assert (site.ask(leader, "SHOW work_mem"), site.ask(leader, "SHOW max_locks_per_transaction")) == ("7MB", "65")
     assert site.ask(leader, "SHOW timezone") == "Europe/Paris"
