@@ -227,13 +227,13 @@ class Chosen(NamedTuple):
     """A row of the README.
 
     :param source: the name of a bench, or `faults`.
-    :param bar: which of its bars, as a pattern of file names.
+    :param name: which of its bars, as a pattern of file names.
     :param what: for the table.
     :param peer: what it is beside; empty if there is nothing to be beside.
     """
 
     source: str
-    bar: str
+    name: str
     what: str
     peer: str = ""
 
@@ -261,17 +261,17 @@ def selection(data: Mapping[str, Any], faults: str) -> Iterator[str]:
 
     :param data: what a run has measured.
     :param faults: the page of faults.
-    :raises ValueError: a pattern does not select one bar.
+    :raises ValueError: a pattern does not select exactly one of them.
     """
     bars = {name: list(BENCHES[name].read(result["data"])) for name, result in data["benches"].items()}
     bars["faults"] = gaps(faults)
     yield "| What | Time | Beside |"
     yield "|---|---:|---|"
     for one in CHOSEN:
-        (bar,) = [bar for bar in bars[one.source] if fnmatchcase(bar.what, one.bar)]
-        what = one.what.format(size="".join(re.findall(r"of ([\d.]+) GB", bar.what)))
-        beside = f"{_short(bar.beside)}: {one.peer}" if one.peer and bar.beside is not None else ""
-        yield f"| {what} | {_short(bar.seconds)} | {beside} |"
+        (found,) = [found for found in bars[one.source] if fnmatchcase(found.what, one.name)]
+        what = one.what.format(size="".join(re.findall(r"of ([\d.]+) GB", found.what)))
+        beside = f"{_short(found.beside)}: {one.peer}" if one.peer and found.beside is not None else ""
+        yield f"| {what} | {_short(found.seconds)} | {beside} |"
     yield f"\n{measured(data)}."
 
 
