@@ -11,6 +11,7 @@ author: ["howdah.postgresql authors (@howdah)"]
 short_description: What was done, or would be done, on all hosts
 description:
   - Gathers the C(actions) of registered results, those of loops as well, so that a playbook can end with one sentence.
+  - What was done in the same words at several places, as an image that is loaded on each machine, is there once.
 positional: registered
 options:
   _input:
@@ -45,10 +46,11 @@ from typing import Any, Callable, Iterable, Mapping, Sequence
 
 
 def actions_of(hosts: Iterable[Mapping[str, Any]], registered: Sequence[str]) -> list[str]:
-    """The actions, in the order of ``registered`` and then of the hosts."""
+    """The actions, in the order of ``registered`` and then of the hosts, each once."""
     known = list(hosts)
     results = [host.get(name) or {} for name in registered for host in known]
-    return [action for one in results for part in one.get("results", [one]) for action in part.get("actions", [])]
+    parts = [part for one in results for part in one.get("results", [one])]
+    return list(dict.fromkeys(action for part in parts for action in part.get("actions", [])))
 
 
 class FilterModule:

@@ -90,7 +90,9 @@ def run(name: str, least: bool) -> tuple[dict[str, Any], bool]:
             sys.exit(f"The bench {name} failed with exit code {done.returncode}.")
         data = json.loads(file.read_text(encoding="utf-8"))
     load = [before, os.getloadavg()[0]]
-    return {"arguments": list(arguments), "load": load, "data": data}, done.returncode == 1
+    date = time.strftime("%Y-%m-%d", time.gmtime())
+    told = {"date": date, "machine": machine(), "arguments": list(arguments), "load": load, "data": data}
+    return told, done.returncode == 1
 
 
 def draw(name: str, bars: Sequence[figures.Bar], folder: Path) -> None:
@@ -130,7 +132,6 @@ def main() -> int:
             continue
         kept["benches"][name], bad = run(name, options.least)
         missed += [name] if bad else []
-        kept |= {"date": time.strftime("%Y-%m-%d", time.gmtime()), "machine": machine()}
         kept["benches"] = {one: kept["benches"][one] for one in figures.BENCHES if one in kept["benches"]}
         draw(name, list(figures.BENCHES[name].read(kept["benches"][name]["data"])), options.folder)
         # After each: what was measured is not lost when a later one fails.

@@ -196,19 +196,19 @@ def table(bars: list[Bar]) -> Iterator[str]:
         yield f"| {one.what} | {one.seconds:.3f} s | {ratio} | {limit} |"
 
 
-def measured(data: Mapping[str, Any]) -> str:
-    """When and where a run has measured."""
-    machine = data["machine"]
+def _measured(bench: Mapping[str, Any]) -> str:
+    """When and where a bench was run; not all are run on one day."""
+    machine = bench["machine"]
     return (
-        f"Measured on {data['date']}: {machine['cores']} cores ({machine['processor']}), {machine['memory']} GiB of"
+        f"Measured on {bench['date']}: {machine['cores']} cores ({machine['processor']}), {machine['memory']} GiB of"
         f" memory, Linux {machine['kernel']}, Docker Engine {machine['engine']} with {machine['storage']},"
-        f" ansible-core {machine['core']}"
+        f" ansible-core {machine['core']}."
     )
 
 
 def page(data: Mapping[str, Any]) -> str:
     """The page as it should be, from what a run has measured."""
-    lines = [HEAD, f"{measured(data)}."]
+    lines = [HEAD]
     for name, result in data["benches"].items():
         bench = BENCHES[name]
         bars = list(bench.read(result["data"]))
@@ -216,7 +216,7 @@ def page(data: Mapping[str, Any]) -> str:
         lines += [
             f"\n## {bench.title}\n",
             f"{bench.about} `tests/bench/{name}.py {words}`; load average {result['load'][0]:.1f} before,"
-            f" {result['load'][1]:.1f} after.\n",
+            f" {result['load'][1]:.1f} after. {_measured(result)}\n",
             f"![{bench.title}, in seconds]({picture(name)})\n",
             *table(bars),
         ]
@@ -253,6 +253,7 @@ CHOSEN = (
     Chosen("faults", "the leader's postgres killed*", "writes stop: the leader's server was killed"),
     Chosen("faults", "*container killed and left dead", "writes stop: the leader vanished without a word"),
 )
+_DATE = re.compile(r"^Measured on ([\d-]+)", re.MULTILINE)
 _SELECTION = re.compile(r"(<!-- figures: [^\n]*-->\n).*(<!-- /figures -->)", re.DOTALL)
 
 
@@ -272,7 +273,8 @@ def selection(data: Mapping[str, Any], faults: str) -> Iterator[str]:
         what = one.what.format(size="".join(re.findall(r"of ([\d.]+) GB", found.what)))
         beside = f"{_short(found.beside)}: {one.peer}" if one.peer and found.beside is not None else ""
         yield f"| {what} | {_short(found.seconds)} | {beside} |"
-    yield f"\n{measured(data)}."
+    dates = sorted({*(result["date"] for result in data["benches"].values()), *_DATE.findall(faults)})
+    yield f"\nMeasured from {dates[0]} to {dates[-1]}; the pages tell when and on which machine."
 
 
 def _short(seconds: float) -> str:

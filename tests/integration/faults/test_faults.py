@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import statistics
 from typing import Any
 
 import pytest
@@ -28,22 +27,24 @@ for _question in range(60):
 """
 # Longer than a leader's lease (20 s); `bin/test full` waits a minute.
 EFFORT = Effort(outage=25.0, switchovers=3)
-# The aims are for a machine that has nothing else to do: docs/faults.md has what was measured on one. Of several in a
-# row, one may meet a moment in which others take the processor.
-_SLACK, _SLACK_OF_ONE = 2.0, 4.0
+# The aims are for a machine that has nothing else to do: docs/faults.md has what was measured on one.
+_SLACK = 2.0
 
 
 @pytest.mark.parametrize("kind", [kind for kind, fault in FAULTS.items() if fault.brief])
 def test_no_acknowledged_row_is_lost(cluster: Cluster, kind: str) -> None:
-    suffered = suffer(cluster, FAULTS[kind], EFFORT)
-    print(f"{kind}: longest gap {suffered.gap:.2f} s, {suffered.verdict.acknowledged} rows acknowledged")
-    assert suffered.verdict.acknowledged > 40
-    assert suffered.verdict.lost == []
-    assert suffered.verdict.twice == []
     limit = FAULTS[kind].limit
-    if limit is not None:
-        assert statistics.median_high(suffered.gaps) <= limit * _SLACK, suffered.gaps
-        assert suffered.gap <= limit * _SLACK_OF_ONE, suffered.gaps
+    most = float("inf") if limit is None else limit * _SLACK
+    # Other tests may take the processor in the middle of it: where it was too slow it is done once more.
+    gaps: list[float] = []
+    while not gaps or (gaps[-1] > most and len(gaps) < 2):
+        suffered = suffer(cluster, FAULTS[kind], EFFORT)
+        print(f"{kind}: longest gap {suffered.gap:.2f} s, {suffered.verdict.acknowledged} rows acknowledged")
+        assert suffered.verdict.acknowledged > 40
+        assert suffered.verdict.lost == []
+        assert suffered.verdict.twice == []
+        gaps.append(suffered.gap)
+    assert gaps[-1] <= most, gaps
 
 
 def test_a_question_to_patroni_does_not_wait_for_a_delayed_acknowledgement(cluster: Cluster) -> None:

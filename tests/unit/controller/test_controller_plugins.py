@@ -48,7 +48,7 @@ def test_actions_are_gathered_from_all_hosts_and_loops() -> None:
     hosts: list[dict[str, Any]] = [
         {"deployed": {"actions": ["create a"]}, "built": {"results": [{"actions": ["build x"]}, {"skipped": True}]}},
         {"deployed": {"skipped": True}},
-        {"deployed": {"actions": ["create b", "start b"]}},
+        {"deployed": {"actions": ["create b", "start b"]}, "built": {"actions": ["build x"]}},
     ]
     assert actions_of(hosts, ["built", "deployed"]) == ["build x", "create a", "create b", "start b"]
     assert actions_of(hosts, ["unknown"]) == []

@@ -27,15 +27,16 @@ MACHINE = {
     "storage": "overlay2",
     "core": "2",
 }
-RUN = {"arguments": ["--rounds", "3"], "load": [0.5, 1.0], "data": START}
+RUN = {"date": "2026-01-31", "machine": MACHINE, "arguments": ["--rounds", "3"], "load": [0.5, 1.0], "data": START}
+LATER = {**RUN, "date": "2026-02-01", "data": {"sizes": [{"nodes": 12, "first": 2.0, "second": 1.0}], "ratio": 3}}
 
 
 def test_a_page_has_medians_ratios_and_what_was_missed() -> None:
-    page = figures.page({"date": "2026-01-31", "machine": MACHINE, "benches": {"start": RUN}})
+    page = figures.page({"benches": {"start": RUN}})
     assert "| fresh volume: the image | 2.600 s | 1.30 | 1.2 **missed** |" in page
     assert "| existing volume: the image | 2.000 s | 1.00 | 1.3 |" in page
     assert "| fresh volume: bare initdb and postgres | 2.000 s |  |  |" in page
-    assert "tests/bench/start.py --rounds 3`; load average 0.5 before, 1.0 after" in page
+    assert "start.py --rounds 3`; load average 0.5 before, 1.0 after. Measured on 2026-01-31: 2 cores (x)" in page
 
 
 def test_the_page_is_that_of_its_data() -> None:
@@ -59,8 +60,10 @@ def test_a_row_of_the_readme_is_one_bar_and_what_it_is_beside(monkeypatch: pytes
     both = itertools.product(START["limits"], ("x", ""))
     chosen = [figures.Chosen("start", f"{kind} volume: the image", kind, peer) for kind, peer in both]
     monkeypatch.setattr(figures, "CHOSEN", chosen)
-    data = {"date": "2026-01-31", "machine": MACHINE, "benches": {"start": RUN}}
-    assert list(figures.selection(data, ""))[2:6] == [
+    data = {"benches": {"start": RUN, "cluster": LATER}}
+    rows = list(figures.selection(data, "Measured on 2026-01-30: x"))
+    assert rows[6] == "\nMeasured from 2026-01-30 to 2026-02-01; the pages tell when and on which machine."
+    assert rows[2:6] == [
         "| fresh | 2.6 s | 2.0 s: x |",
         "| fresh | 2.6 s |  |",
         "| existing | 2.0 s | 2.0 s: x |",
