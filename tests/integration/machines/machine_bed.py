@@ -142,7 +142,8 @@ class Machine:
         # Whatever still holds the namespace, nothing is reached by it.
         run("ip", "link", "delete", f"{self.name}b", check=False)
         run("ip", "netns", "delete", self.name, check=False)
-        for place in self.folder.glob("*-data"):
+        # An engine leaves its own network namespace mounted.
+        for place in (*self.folder.glob("*-data"), *self.folder.glob("exec/netns/*")):
             run("umount", "--lazy", place, check=False)
         shutil.rmtree(self.folder, ignore_errors=True)
 

@@ -22,8 +22,9 @@ from .._postgres.verifier import new_verifier
 from . import question, record, run_state
 from .logs import Log
 
-_FIRST_PAUSE = 0.1
-_LONGEST_PAUSE = 60.0
+# Seconds: the first, and the longest, between two looks at whether it serves, and between two attempts.
+_LOOK_SECONDS = (0.1, 1.0)
+_RETRY_SECONDS = (1.0, 60.0)
 
 
 def run(request: Mapping[str, Any]) -> None:
@@ -50,7 +51,7 @@ class _Job:
     def run(self) -> None:
         """Try until it is done."""
         self._tell("pending", "the server does not serve yet")
-        pause = _FIRST_PAUSE
+        look, retry = _LOOK_SECONDS[0], _RETRY_SECONDS[0]
         waited_for_start = False
         while True:
             try:
@@ -61,9 +62,10 @@ class _Job:
                 if not waited_for_start:
                     self._log.debug("password_waiting", "Waiting for the server to accept logins.", cause=error.message)
                     waited_for_start = True
-                pause = min(pause * 1.5, 1.0)
+                pause, look = look, min(look * 1.5, _LOOK_SECONDS[1])
             except HowdahError as error:
-                pause = min(max(pause * 2, 1.0), _LONGEST_PAUSE)
+                # Of its own: a long start says nothing about how soon a refusal may be over.
+                pause, retry = retry, min(retry * 2, _RETRY_SECONDS[1])
                 self._failed(error, pause)
             time.sleep(pause)
 
