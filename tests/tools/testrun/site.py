@@ -27,6 +27,9 @@ _PAGES = re.compile(r"README\.md|CONTRIBUTING\.md|(?:docs|roles|tests|image)/.*\
 # What pages link to besides pages.
 _FILES = re.compile(r"LICENSE|CHANGELOG\.rst|docs/.*\.(?:svg|png|json)|roles/[^/]+/meta/argument_specs\.yml")
 _CONTENTS_OF_PAGE = re.compile(r"^\.\. contents::\n(?: +:.*\n)*", re.MULTILINE)
+# What the theme shows in a fixed width, word by word; and after what such a word may go on in the next line.
+_WORD = re.compile(r'(?<=<span class="pre">)[^<]+')
+_JOINT = re.compile(r"[._/=:,](?=\w)")
 _SETTINGS = f"""\
 project = "{COLLECTION}"
 html_title = "{COLLECTION}"
@@ -83,6 +86,7 @@ def site(work: Workplace) -> Outcome:
     if made.code:
         return failure(made.output)
     shutil.rmtree(html / ".doctrees", ignore_errors=True)
+    break_words(html)
     pages = read_site(html)
     problems = list(faults(pages, html))
     for kind, names in (("module", work.tree.modules), ("role", work.tree.roles)):
@@ -145,6 +149,13 @@ def inventory(labels: Mapping[str, str]) -> bytes:
 
 
 # --- Result --------------------------------------------------------------------------------------
+
+
+def break_words(html: Path) -> None:
+    """Let long names go on in the next line, where they would push a table's other columns off a phone's screen."""
+    for path in html.rglob("*.html"):
+        text = path.read_text(encoding="utf-8")
+        path.write_text(_WORD.sub(lambda word: _JOINT.sub(r"\g<0><wbr>", word[0]), text), encoding="utf-8")
 
 
 class Page(HTMLParser):

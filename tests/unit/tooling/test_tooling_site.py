@@ -49,6 +49,16 @@ def test_pages_that_are_too_wide_for_a_phone_are_refused(tmp_path: Path) -> None
     assert faults(tmp_path, index="<p>x</p>") == ["index.html does not say that it fits a narrow screen."]
 
 
+def test_long_names_may_go_on_in_the_next_line(tmp_path: Path) -> None:
+    names = '<a href="a.b.html">a.b</a> <span class="pre">howdah.postgresql.base_image</span>'
+    (tmp_path / "deep").mkdir()
+    for page in (tmp_path / "index.html", tmp_path / "deep/x.html"):
+        page.write_text(names, encoding="utf-8")
+        site.break_words(tmp_path)
+        broken = names.replace("howdah.postgresql.base_image", "howdah.<wbr>postgresql.<wbr>base_<wbr>image")
+        assert page.read_text(encoding="utf-8") == broken
+
+
 def test_a_site_without_a_first_page_is_refused(tmp_path: Path) -> None:
     assert faults(tmp_path) == ["The site has no index.html."]
 
