@@ -177,9 +177,10 @@ def _verify(
         if not wanted:
             return cluster
         place = _place(patroni, cluster)
-        shown = patroni.command(place, _shown(wanted))["settings"]
+        told = patroni.command(place, _shown(wanted))
         member = cluster.member(place)
-        unsettled = dynamic.unsettled(wanted, shown, member.pending if member else ())
+        pending = member.pending if member else ()
+        unsettled = dynamic.unsettled(wanted, told["settings"], pending, told.get("settings_unlike"))
         # Each notices by itself that it waits for a restart. As long as only some have, a leader would be taken for the
         # only one to be restarted, and hand over to a member that has yet to be.
         noticed = {one.pending_restart for one in cluster.members if one.serves}
@@ -195,9 +196,9 @@ def _verify(
         time.sleep(min(_PAUSE, max(0.01, deadline.check("waiting for the settings to be in force"))))
 
 
-def _shown(wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """The agent's request for what a server has."""
-    return {"command": "info", "settings": list(wanted)}
+def _shown(wanted: Mapping[str, str]) -> dict[str, Any]:
+    """The agent's request for what a server has, and whether that is as wanted."""
+    return {"command": "info", "settings": list(wanted), "declared": dict(wanted)}
 
 
 def _place(patroni: rest.Rest, cluster: Cluster) -> str:
@@ -218,8 +219,8 @@ def _look_ahead(
     """
     place = _place(patroni, cluster)
     values = {name: value for name, value in changed.items() if value is not None}
-    told = patroni.command(place, {**_shown(changed), "wanted": values})
-    have = told["settings"]
+    told = patroni.command(place, {**_shown(values), "settings": list(changed), "wanted": values})
+    have, unlike = told["settings"], told.get("settings_unlike")
     unknown = [name for name, value in changed.items() if value is not None and "." not in name and have[name] is None]
     if unknown:
         # An image that is older than this tells neither.
@@ -238,7 +239,11 @@ def _look_ahead(
             dropped=refused,
         )
     restart = told.get("settings_restart", [])
-    ahead = [name for name in restart if (value := changed[name]) is None or not dynamic.same(value, have[name])]
+    ahead = [
+        name
+        for name in restart
+        if (value := changed[name]) is None or dynamic.differs(name, value, have[name], unlike)
+    ]
     return restart, ahead
 
 

@@ -124,7 +124,8 @@ def _difference(wanted: Mapping[str, Any], have: Mapping[str, Any], path: tuple[
 
 def _equal(wanted: Any, have: Any, path: tuple[str, ...]) -> bool:
     if path == PARAMETERS:
-        return same(str(_plain(wanted)), str(_plain(have)))
+        # Another spelling is another text: only the server knows which mean the same.
+        return str(_plain(wanted)) == str(_plain(have))
     return bool(wanted == have) and isinstance(wanted, bool) == isinstance(have, bool)
 
 
@@ -207,12 +208,16 @@ def changed_parameters(changes: Mapping[str, Any], have: Mapping[str, Any]) -> d
 
 
 def unsettled(
-    wanted: Mapping[str, str], have: Mapping[str, str | None], pending: Iterable[str]
+    wanted: Mapping[str, str],
+    have: Mapping[str, str | None],
+    pending: Iterable[str],
+    unlike: Collection[str] | None = None,
 ) -> dict[str, str]:
     """The settings that the server does not have as declared, each with what it has instead.
 
     :param have: what ``SHOW`` says, with units; None for a setting that it does not know.
     :param pending: settings that wait for a restart: they are on their way.
+    :param unlike: those that the server has otherwise, as it says itself; None if it was not asked.
     """
     waiting = set(pending)
     if "archive_mode" in waiting:
@@ -221,8 +226,19 @@ def unsettled(
     return {
         name: UNKNOWN if have.get(name) is None else f"it is {have[name]}"
         for name, value in wanted.items()
-        if name not in waiting and not same(value, have.get(name))
+        if name not in waiting and differs(name, value, have.get(name), unlike)
     }
+
+
+def differs(name: str, wanted: str, have: str | None, unlike: Collection[str] | None) -> bool:
+    """Whether a server has a setting otherwise than wanted.
+
+    :param unlike: as for :func:`unsettled`.
+    """
+    if unlike is None or have is None:  # an image that is older than this does not tell
+        return not same(wanted, have)
+    # What an extension makes of a value, the server learns only when it loads that.
+    return name in unlike and not ("." in name and same(wanted, have))
 
 
 def same(wanted: str, have: str | None) -> bool:

@@ -70,7 +70,8 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
             return {"result": {"answers": _several(request["messages"], deadline)}}
         target = _target(request)
         if request["command"] == "info":
-            return {"result": server_info(target, request["settings"], deadline, request.get("wanted"))}
+            values = (request.get("wanted"), request.get("declared"))
+            return {"result": server_info(target, request["settings"], deadline, *values)}
         if request["command"] == "mark":
             return {"result": {"marked": mark(target, deadline)}}
         if request["command"] == "citus":

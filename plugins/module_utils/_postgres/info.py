@@ -12,7 +12,7 @@ from typing import Any, Mapping, Sequence
 from .._core.deadline import Deadline
 from .connect import Session, connect
 from .role import begin_reading
-from .settings import refused
+from .settings import Program, Setting, refused, unlike
 from .target import Target
 
 _ARCHIVER = """
@@ -34,33 +34,42 @@ SELECT (segment * files + mod(pg_current_wal_lsn() - '0/0', segment))::bigint,
           FROM pg_catalog.pg_ls_archive_statusdir() WHERE name ~ '^[0-9A-F]{24}[.]ready$') AS ready,
        pg_catalog.pg_stat_archiver
 """
+# As SHOW has it, with the unit, but where the client has set another; what may not be seen is not in the view.
+_SETTINGS = """
+SELECT lower(name), CASE WHEN source = 'session' THEN reset_val ELSE current_setting(name) END,
+       coalesce(reset_val, ''), source, vartype, context = 'postmaster', coalesce(boot_val, '')
+  FROM pg_catalog.pg_settings WHERE lower(name) = ANY (%s)
+"""
+# Of applications: nobody has declared them to the server, and the view leaves them out.
+_PLACEHOLDERS = "SELECT name, current_setting(name, true) FROM unnest(%s::text[]) AS asked(name)"
+# The last one counts.
+_FILES = """
+SELECT DISTINCT ON (lower(name)) lower(name), setting
+  FROM pg_catalog.pg_file_settings WHERE lower(name) = ANY (%s) ORDER BY lower(name), seqno DESC
+"""
 
 
 def server_info(
-    target: Target, settings: Sequence[str], deadline: Deadline, wanted: Mapping[str, str] | None = None
+    target: Target,
+    settings: Sequence[str],
+    deadline: Deadline,
+    wanted: Mapping[str, str] | None = None,
+    declared: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Log in, and look around in one transaction that cannot write.
+    """Log in, and look around; but for the settings, in one transaction that cannot write.
 
     :param settings: names of server settings to return the values of.
     :param wanted: settings and values of which is told whether the server would take them.
+    :param declared: settings and values of which is told whether the server has them; for a superuser.
     :return: times as ISO 8601, sizes in bytes; None for what the login may not see.
     """
     session = connect(target, deadline)
     try:
-        begin_reading(session, deadline)
         version_num = session.version_num
-        # Names are the same in any case, and TimeZone is seldom written as the server has it.
-        names = ["data_directory", *map(str.lower, [*settings, *(wanted or ())])]
-        rows = session.query(
-            # As SHOW has it, with the unit; what may not be seen is not in the view.
-            "SELECT lower(name), current_setting(name), context = 'postmaster'"
-            "  FROM pg_catalog.pg_settings WHERE lower(name) = ANY (%s)",
-            (names,),
-            deadline,
-            "reading settings",
-        )
-        visible = {name: value for name, value, _restart in rows}
-        at_start = {name for name, _value, restart in rows if restart}
+        # Before the transaction, which has time limits of its own.
+        names = ["data_directory", *settings, *(wanted or ()), *(declared or ())]
+        visible = _settings(names, session, deadline, bool(declared))
+        begin_reading(session, deadline)
         unknown = [name for name in settings if name.lower() not in visible]
         similar = _similar(unknown, session, deadline) if unknown else {}
         version, started, identifier, user = session.query(
@@ -84,10 +93,13 @@ def server_info(
         )
     finally:
         session.close()
-    checked = {}
-    if wanted is not None and visible.get("data_directory"):
+    data_directory = visible["data_directory"].shown if "data_directory" in visible else None
+    checked: dict[str, Any] = {}
+    if wanted is not None and data_directory:
         known = {name: value for name, value in wanted.items() if name.lower() in visible}
-        checked["settings_refused"] = refused(known, visible["data_directory"], version_num, deadline)
+        checked["settings_refused"] = refused(known, data_directory, version_num, deadline)
+    if declared is not None and data_directory:
+        checked["settings_unlike"] = unlike(declared, visible, Program(data_directory, version_num, deadline))
     return {
         **checked,
         "address": str(session.address),
@@ -96,9 +108,9 @@ def server_info(
         "in_recovery": session.in_recovery,
         "start_time": started.isoformat(),
         "system_identifier": identifier,
-        "data_directory": visible.get("data_directory"),
-        "settings": {name: visible.get(name.lower()) for name in settings},
-        "settings_restart": [name for name in settings if name.lower() in at_start],
+        "data_directory": data_directory,
+        "settings": {name: there.shown if (there := visible.get(name.lower())) else None for name in settings},
+        "settings_restart": [name for name in settings if (there := visible.get(name.lower())) and there.late],
         "settings_similar": similar,
         "archiver": {
             "mode": archiver[0],
@@ -113,6 +125,27 @@ def server_info(
         "databases": [{"name": name, "size_bytes": size} for name, size in databases],
         "login_role": user,
     }
+
+
+def _settings(names: Sequence[str], session: Session, deadline: Deadline, full: bool) -> dict[str, Setting]:
+    """Settings by their names, in lower case; those are left out that are not there, or may not be seen.
+
+    :param full: whether to look for those, too, that PostgreSQL knows by their values only, and at what is in the
+        files where the session has something else: for a superuser.
+    """
+    # Names are the same in any case, and TimeZone is seldom written as the server has it.
+    folded = sorted({name.lower() for name in names})
+    rows = session.query(_SETTINGS, (folded,), deadline, "reading settings")
+    found = {name: Setting(*facts) for name, *facts in rows}
+    if full:
+        own = [name for name in folded if name not in found and "." in name]
+        for name, value in session.query(_PLACEHOLDERS, (own,), deadline, "reading settings") if own else ():
+            if value is not None:
+                found[name] = Setting(value, value, "configuration file", "string")
+        hidden = [name for name, setting in found.items() if setting.hidden]
+        for name, text in session.query(_FILES, (hidden,), deadline, "reading files of settings") if hidden else ():
+            found[name] = found[name]._replace(text=text)
+    return found
 
 
 def _similar(unknown: Sequence[str], session: Session, deadline: Deadline) -> dict[str, str]:

@@ -210,6 +210,27 @@ def test_what_patroni_would_drop_is_told_before_it_is_stored(site: Site) -> None
     assert site.module("patroni_config", config=dotted)["changed"] is True
 
 
+def test_settings_may_be_spelled_otherwise_than_the_server_does(site: Site) -> None:
+    odd = {
+        "wal_compression": True, "wal_buffers": -1, "effective_cache_size": "1.3GB", "bgwriter_delay": "0.2s",
+        "datestyle": "German", "jit_above_cost": "1e5", "statement_timeout": "30min", "lock_timeout": "1min",
+        "howdah_test.of_an_application": "a b",
+    }  # fmt: skip
+    site.play("deploy", *given(patroni_settings={**odd, "work_mem": 64}))
+    leader = site.leader()
+    assert site.ask(leader, "SHOW work_mem") == "64kB"
+    # A superuser without a limit is no server without one.
+    site.ask(leader, "ALTER ROLE postgres SET statement_timeout = 0")
+    try:
+        assert changed(site.play("deploy", *given(patroni_settings={**odd, "work_mem": 64}))) == 0
+        # Another unit is another value.
+        assert changed(site.play("deploy", *given(patroni_settings={**odd, "work_mem": "64MB"}))) > 0
+        assert site.ask(leader, "SHOW work_mem") == "64MB"
+    finally:
+        site.ask(leader, "ALTER ROLE postgres RESET statement_timeout")
+    site.play("deploy")
+
+
 def test_the_leadership_is_handed_over_and_check_mode_tells_from_whom_to_whom(site: Site) -> None:
     leader = site.leader()
     wanted = next(node for node in NODES if node != leader)

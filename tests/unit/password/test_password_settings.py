@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Mapping
 
 import pytest
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
@@ -56,3 +57,78 @@ def test_all_that_are_wrong_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(settings, "_PROGRAM", str(program))
     found = settings.refused({"a": "1", "b": "2", "c": "3"}, "/nowhere", 150000, Deadline(20))
     assert set(found) == {"a", "c"}
+
+
+class Asked:
+    """In the place of the server's program: what it keeps of values, and which it was asked for."""
+
+    def __init__(self, kept: Mapping[str, str]) -> None:
+        self._kept = kept
+        self.values: list[str] = []
+
+    def ask(self, name: str, values: Mapping[str, str]) -> settings.Answer:
+        (value,) = values.values()
+        self.values.append(value)
+        return settings.Answer(self._kept.get(value), "")
+
+
+# As PostgreSQL 15 shows them, and as its program keeps what was declared.
+SEEN = {
+    "wal_compression": settings.Setting("pglz", "pglz", "configuration file", "enum"),
+    "wal_buffers": settings.Setting("4MB", "512", "override", "integer", True, "-1"),
+    "transaction_buffers": settings.Setting("8MB", "1024", "default", "integer", True, "0"),
+    "max_wal_senders": settings.Setting("20", "20", "command line", "integer", True, "10"),
+    "effective_cache_size": settings.Setting("1331MB", "170368", "configuration file", "integer"),
+    "log_file_mode": settings.Setting("0640", "416", "configuration file", "integer"),
+    "datestyle": settings.Setting("German, DMY", "German, DMY", "session", "string", text="German"),
+    "statement_timeout": settings.Setting("0", "0", "user", "integer", text="30min"),
+    "work_mem": settings.Setting("64kB", "64", "configuration file", "integer"),
+    "jit": settings.Setting("on", "on", "default", "bool"),
+    "archive_command": settings.Setting("cp %p /Archive", "cp %p /Archive", "configuration file", "string"),
+    "lock_timeout": settings.Setting("1s", "1000", "database", "integer"),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted", "kept"),
+    [
+        ("wal_compression", "on", {"on": "pglz"}),
+        ("wal_buffers", "-1", {"-1": "-1"}),
+        ("transaction_buffers", "0kB", {"0kB": "0"}),
+        ("effective_cache_size", "1.3GB", {"1.3GB": "170368"}),
+        ("log_file_mode", "416", {}),
+        ("log_file_mode", "0640", {}),
+        ("datestyle", "German", {}),
+        ("DateStyle", "german", {"german": "German, DMY", "German": "German, DMY"}),
+        ("statement_timeout", "30min", {}),
+        ("statement_timeout", "1800s", {"1800s": "1800000", "30min": "1800000"}),
+        ("work_mem", "64", {}),
+        ("jit", "YES", {}),
+    ],
+)
+def test_a_setting_may_be_spelled_otherwise(name: str, wanted: str, kept: dict[str, str]) -> None:
+    program = Asked(kept)
+    assert settings.unlike({name: wanted}, SEEN, program) == []
+    assert set(program.values) == set(kept)
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted", "kept"),
+    [
+        ("work_mem", "64MB", {"64MB": "65536"}),
+        ("jit", "off", {"off": "off"}),
+        ("archive_command", "cp %p /archive", {"cp %p /archive": "cp %p /archive"}),
+        ("wal_buffers", "1MB", {"1MB": "128"}),
+        ("max_wal_senders", "1e1", {"1e1": "10"}),
+        ("statement_timeout", "0", {"0": "0", "30min": "1800000"}),
+        ("lock_timeout", "1s", {}),  # of the database; the server has none
+        ("work_mem", "none", {}),
+    ],
+)
+def test_another_value_is_no_other_spelling(name: str, wanted: str, kept: dict[str, str]) -> None:
+    program = Asked(kept)
+    assert settings.unlike({name: wanted}, SEEN, program) == [name]
+
+
+def test_what_is_not_there_is_nobody_elses() -> None:
+    assert settings.unlike({"no_such": "1"}, SEEN, Asked({})) == []

@@ -22,7 +22,7 @@ HAVE = {
     [
         ({"ttl": 20}, False, {}),
         ({"ttl": 30}, False, {"ttl": 30}),
-        ({"postgresql": {"parameters": {"work_mem": "4096kB", "wal_log_hints": True}}}, False, {}),
+        ({"postgresql": {"parameters": {"work_mem": "4MB", "wal_log_hints": True, "old": 1}}}, False, {}),
         (
             {"postgresql": {"parameters": {"work_mem": "8MB"}}},
             False,
@@ -148,6 +148,16 @@ def test_a_plan_tells_old_and_new_and_hides_what_may_be_secret() -> None:
 
 
 @pytest.mark.parametrize(
+    ("wanted", "have"),
+    [("64MB", 64), ("4096kB", "4MB"), ("1s", "1"), ("app", "App"), ("cp %p /a", "cp %p /A"), ("a,b", "a, b")],
+)
+def test_a_text_that_reads_otherwise_is_patched(wanted: str, have: Any) -> None:
+    """Only the server knows that two mean the same, and 64 is in kB or in MB."""
+    inside = [{"postgresql": {"parameters": {"x": value}}} for value in (wanted, have)]
+    assert dynamic.patch(inside[0], inside[1], False) == inside[0]
+
+
+@pytest.mark.parametrize(
     ("one", "other", "equal"),
     [
         ("1024", "1MB", True),  # in kB
@@ -174,6 +184,17 @@ def test_settings_that_patroni_dropped_are_named_and_those_that_wait_are_not() -
     assert dynamic.unsettled(wanted, have, ["max_connections"]) == {
         "work_mem": "it is 4MB",
         "no_such": "the server does not know it",
+    }
+
+
+def test_what_the_server_says_of_its_settings_counts() -> None:
+    wanted = {"wal_compression": "on", "work_mem": "64MB", "x.size": "1024", "x.mode": "a", "gone": "1", "late": "2"}
+    have = {"wal_compression": "pglz", "work_mem": "64", "x.size": "1MB", "x.mode": "b", "gone": None, "late": "1"}
+    unlike = ["work_mem", "x.size", "x.mode", "late"]
+    assert dynamic.unsettled(wanted, have, ["late"], unlike) == {
+        "work_mem": "it is 64",
+        "x.mode": "it is b",
+        "gone": "the server does not know it",
     }
 
 
