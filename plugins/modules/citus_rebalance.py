@@ -106,7 +106,7 @@ code:
 """
 
 import time
-from typing import Any, Mapping
+from typing import Any, Collection, Mapping
 
 from ansible_collections.howdah.postgresql.plugins.module_utils._citus import model, observe, rebalance
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
@@ -137,16 +137,19 @@ def start(formation: observe.Formation, drain: bool, mode: str) -> None:
         raise RebalanceFailed(f"No job was begun: {error.message}", messages=[error.message]) from error
 
 
-def _follow(formation: observe.Formation, patience: float, deadline: Deadline) -> tuple[str, bool]:
-    """Wait for the job; how far it has come, and whether it is still at work.
+def _follow(
+    formation: observe.Formation, patience: float, deadline: Deadline, ended: Collection[int] = ()
+) -> tuple[str, bool]:
+    """Wait for the job, if there is one; how far it has come, and whether it is still at work.
 
     :param patience: seconds after which whoever asked wants to hear of it; 0: not before it has ended.
+    :param ended: numbers of the jobs that had ended before this run, which does not fail for them.
     :raises RebalanceFailed: when the newest job failed.
     :raises DeadlineExceeded: when it takes too long.
     """
     until = deadline.elapsed() + patience
     while True:
-        jobs = formation.facts(["jobs"])["jobs"]
+        jobs = [job for job in formation.facts(["jobs"])["jobs"] if job["job_id"] not in ended]
         at_work = model.running(jobs)
         if not at_work and jobs and jobs[-1]["state"] == "failed":
             messages = jobs[-1]["messages"]
@@ -174,7 +177,8 @@ def work(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
                 formation.call("take_shards", host=node.host, port=node.port, value=False)
         if rebalance.needs_start(plan, facts["jobs"]):
             start(formation, bool(drained), params["transfer_mode"])
-        told, at_work = _follow(formation, params["patience"], deadline)
+        ended = {job["job_id"] for job in facts["jobs"]} - {job["job_id"] for job in model.running(facts["jobs"])}
+        told, at_work = _follow(formation, params["patience"], deadline, ended)
         facts = formation.facts(["placements"])
         held = model.placements(model.nodes(facts["nodes"]), facts["placements"])
     report.add(running=at_work, progress=told, placements=held, imbalance=model.imbalance(held))

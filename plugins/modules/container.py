@@ -159,7 +159,7 @@ options:
     type: str
   stop_timeout: &stop_timeout
     description:
-      - Seconds from the stop signal to the kill, whoever stops the container. Default is the engine's, 10.
+      - Seconds, 0 or more, from the stop signal to the kill, whoever stops it. Default is the engine's, 10.
       - When this module stops the container, what is left of O(timeout) bounds it as well.
     type: int
   restart_policy: &restart_policy
@@ -167,7 +167,7 @@ options:
       Default is V(no).
     type: str
   healthcheck: &healthcheck
-    description: How the engine tells whether the container is healthy. Whatever is not given here is the image's.
+    description: How the engine tells whether the container is healthy. What is not given, or is 0, is the image's.
     type: dict
     suboptions:
       test:

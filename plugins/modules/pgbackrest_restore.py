@@ -14,6 +14,7 @@ description:
     the log up to the target, and lets the server begin its new timeline, behind a private socket. When the task
     succeeds, the volume holds a cluster that was shut down cleanly.
   - The server of the volume must be stopped; the volume is locked meanwhile.
+  - The container is removed in the end. If that fails, it is a warning, whatever came of the restore.
   - A data folder that is there is moved aside within the volume, and stays until O(step=finish).
   - What is archived is left alone until the cluster's own server runs.
   - The playbook C(restore) does all that belongs to it.
@@ -327,7 +328,7 @@ def work(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
             restore.mark(params, deadline)
         return
     restore.check(params)
-    job = restore.Work(params, deadline)
+    job = restore.Work(params, deadline, report.warn)
     seen = job.look()
     restore.room(params, seen)
     plan = restore.plan(params, seen)

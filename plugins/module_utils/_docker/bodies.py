@@ -105,6 +105,17 @@ def endpoint(network: Network) -> dict[str, Any]:
     return {"Aliases": list(network.aliases), "IPAMConfig": ipam or None}
 
 
+def endpoint_again(former: Mapping[str, Any]) -> dict[str, Any]:
+    """How a container is attached to a network once more as it was.
+
+    Without the MAC address: engines do not tell whether it was asked for or made up.
+
+    :param former: the endpoint, as the engine reported it.
+    """
+    names = ("Aliases", "IPAMConfig", "Links", "DriverOpts", "GwPriority")
+    return {name: former[name] for name in names if former.get(name)}
+
+
 def update(fields: Mapping[str, Any]) -> dict[str, Any]:
     """The body of ``POST /containers/{id}/update`` for fields that it can change."""
     body: dict[str, Any] = {}

@@ -8,6 +8,7 @@ This module util is PRIVATE to the collection: it may change without notice.
 from __future__ import annotations
 
 import gc
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Iterator, Mapping
 
@@ -134,6 +135,7 @@ def request(client: APIClient, deadline: Deadline, doing: str) -> Iterator[None]
     from docker.errors import APIError
     from requests.exceptions import RequestException
 
+    before = sys.exc_info()[1]  # what is being undone, say: not the cause of what fails here
     # requests' timeout is per read; the engine answers ordinary requests in one.
     client.timeout = deadline.check(doing)
     try:
@@ -148,15 +150,18 @@ def request(client: APIClient, deadline: Deadline, doing: str) -> Iterator[None]
                 f"The time limit of {deadline.seconds:g} s was reached while {doing}.", doing=doing
             ) from error
         raise EngineUnreachable(
-            f"The connection to the container engine broke while {doing}: {_root(error)}"
+            f"The connection to the container engine broke while {doing}: {_root(error, before)}"
         ) from error
 
 
-def _root(error: BaseException) -> str:
-    """The cause that a person can act upon: requests and urllib3 wrap it several times."""
+def _root(error: BaseException, before: BaseException | None = None) -> str:
+    """The cause that a person can act upon: requests and urllib3 wrap it several times.
+
+    :param before: what had failed already.
+    """
     seen: BaseException = error
     while True:
         inner = seen.__cause__ or seen.__context__
-        if inner is None:
+        if inner is None or inner is before:
             return str(seen) or type(seen).__name__
         seen = inner

@@ -12,7 +12,7 @@ import secrets as randomness
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any, Callable, Mapping
 
 from .._core.deadline import Deadline
 from .._core.errors import ContainerFailed, EngineError, HowdahError, ImageNotFound, NameConflict
@@ -61,10 +61,21 @@ def apply(client: APIClient, wish: Wish, decided: ContainerPlan, deadline: Deadl
 
 
 def make_network(client: APIClient, name: str, deadline: Deadline) -> Callable[[Deadline], None]:
-    """Create a network; what undoes it."""
-    with request(client, deadline, f"creating network {name}"):
-        made = client.create_network(name, driver="bridge", check_duplicate=True, labels=MANAGED)["Id"]
-    return lambda deadline: _delete(client, f"/networks/{made}", f"removing network {name}", deadline)
+    """Create a network, unless somebody else does at the same time; what undoes it."""
+    try:
+        with request(client, deadline, f"creating network {name}"):
+            # Names of networks are unique only if asked for, in engines before 25.
+            made = client.create_network(name, driver="bridge", check_duplicate=True, labels=MANAGED)["Id"]
+    except EngineError as error:
+        if error.details["status"] != 409 or not observe.exists(client, "networks", name, deadline):
+            raise
+        return lambda deadline: None
+
+    def undo(deadline: Deadline) -> None:
+        if not observe.users(client, "network", name, deadline):  # such as came second
+            _delete(client, f"/networks/{made}", f"removing network {name}", deadline)
+
+    return undo
 
 
 def make_volume(client: APIClient, name: str, deadline: Deadline) -> Callable[[Deadline], None]:
@@ -112,6 +123,7 @@ class _Run:
         self.started_at: float | None = None  # on the monotonic clock
         self.ready_after: float | None = None
         self.interrupts = False  # whether a running container makes room, which comes back on failure
+        self.arrived = False  # whether all steps are done, so that changes in place stay whatever comes of them
         self.kept = False
         self.undo = ExitStack()
         self.not_undone: list[str] = []
@@ -125,7 +137,7 @@ class _Run:
             reconcile.CREATE: self.create,
             reconcile.RECREATE: self.recreate,
             reconcile.UPDATE: lambda _: self.update(self.id, self.decided.update, self.deadline),
-            reconcile.CONNECT: lambda network: self.connect(self.id, network),
+            reconcile.CONNECT: self.reconnect,
             reconcile.DISCONNECT: self.disconnect,
             reconcile.START: lambda name: self.start(self.id, self.deadline),
             reconcile.STOP: lambda name: self.stop(name, self.deadline),
@@ -139,6 +151,7 @@ class _Run:
                 for action in self.decided.plan.actions:
                     if action not in self.decided.done_elsewhere:
                         do[action.verb](action.target)
+                self.arrived = True
                 result = self.served()
                 # From here on the new container is the proven one: nothing is undone any more.
                 self.undo.pop_all()
@@ -238,15 +251,38 @@ class _Run:
 
     def connect(self, container: str, name: str) -> None:
         network = next(network for network in self.spec().networks if network.name == name)
-        with request(self.client, self.deadline, f"connecting the container to network {name}"):
-            body = {"Container": container, "EndpointConfig": bodies.endpoint(network)}
-            self.client._raise_for_status(
-                self.client._post_json(self.client._url("/networks/{0}/connect", name), data=body)
-            )
+        self.attach(container, name, bodies.endpoint(network), self.deadline)
+
+    def reconnect(self, name: str) -> None:
+        """Connect the container that there is."""
+        self.undoing(lambda deadline: None if self.arrived else self.off_again(name, deadline))
+        self.connect(self.id, name)
 
     def disconnect(self, name: str) -> None:
-        with request(self.client, self.deadline, f"disconnecting the container from network {name}"):
-            self.client.disconnect_container_from_network(self.id, name)
+        self.undoing(lambda deadline: None if self.arrived else self.on_again(name, deadline))
+        self.detach(name, self.deadline)
+
+    def on_again(self, name: str, deadline: Deadline) -> None:
+        """Connect to a network as before; whether a request that failed was carried out is not known."""
+        old = self.decided.current
+        found = observe.container(self.client, self.id, deadline)
+        if old is not None and found is not None and name not in fields.endpoints(found.inspected):
+            again = bodies.endpoint_again(fields.endpoints(old.inspected).get(name, {}))
+            self.attach(self.id, name, again, deadline)
+
+    def off_again(self, name: str, deadline: Deadline) -> None:
+        """Disconnect from a network that the container has just been connected to, or was not."""
+        old = self.decided.current
+        found = observe.container(self.client, self.id, deadline)
+        if found is None or name not in found.inspected["NetworkSettings"]["Networks"]:
+            return
+        if name not in fields.endpoints(found.inspected):
+            if old is not None and name in fields.endpoints(old.inspected):
+                return  # it goes back there
+            # The engine refused, and has it in its list all the same: the container would not start any more. It leaves
+            # the list only by being attached, which it can be when it asks for nothing.
+            self.attach(self.id, name, {}, deadline)
+        self.detach(name, deadline)
 
     # --- single requests -------------------------------------------------------------------------
 
@@ -311,8 +347,19 @@ class _Run:
             patience = self.decided.current.fields["stop_timeout"]
         patience = _ENGINES_STOP_TIMEOUT if patience is None else patience
         # A second for the kill that follows, and for the answer.
-        seconds = max(0, min(patience, int(deadline.check(f"stopping container {self.wish.name}")) - 1))
+        most = max(0, int(deadline.check(f"stopping container {self.wish.name}")) - 1)
+        seconds = most if patience < 0 else min(patience, most)  # others may have made it with -1, which is for ever
         self.post("stop", container, deadline, f"stopping container {self.wish.name}", t=seconds)
+
+    def attach(self, container: str, network: str, endpoint: Mapping[str, Any], deadline: Deadline) -> None:
+        with request(self.client, deadline, f"connecting the container to network {network}"):
+            url = self.client._url("/networks/{0}/connect", network)
+            body = {"Container": container, "EndpointConfig": endpoint}
+            self.client._raise_for_status(self.client._post_json(url, data=body))
+
+    def detach(self, network: str, deadline: Deadline) -> None:
+        with request(self.client, deadline, f"disconnecting the container from network {network}"):
+            self.client.disconnect_container_from_network(self.id, network)
 
     def rename(self, container: str, name: str, deadline: Deadline) -> None:
         self.post("rename", container, deadline, f"renaming a container to {name}", name=name)

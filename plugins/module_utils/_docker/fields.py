@@ -124,7 +124,7 @@ def observed(inspected: Mapping[str, Any]) -> dict[str, Any]:
     config, host = inspected["Config"], inspected["HostConfig"]
     labels = config.get("Labels") or {}
     bootstrap = given_once(labels)
-    attached = (inspected.get("NetworkSettings") or {}).get("Networks") or {}
+    attached = endpoints(inspected)
     mode = _network_mode(host.get("NetworkMode") or "", attached)
     log = host.get("LogConfig") or {}
     return {
@@ -167,6 +167,21 @@ def observed(inspected: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def endpoints(inspected: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """How a container is attached to its networks: name of the network → endpoint in the engine's form.
+
+    The list of a running one also has networks that the engine refused to attach it to (a fixed address was taken);
+    those are left out.
+    """
+    listed: Mapping[str, Any] = (inspected.get("NetworkSettings") or {}).get("Networks") or {}
+    runs = (inspected.get("State") or {}).get("Status") in ("running", "paused")
+    return {
+        name: endpoint
+        for name, endpoint in listed.items()
+        if not runs or endpoint.get("EndpointID") or endpoint.get("NetworkID")
+    }
+
+
 def given_once(labels: Mapping[str, str]) -> list[str]:
     """Names of the variables that a container with these labels got as bootstrap_env."""
     return labels.get(LABEL_BOOTSTRAP, "").split()
@@ -192,7 +207,7 @@ def environment(assignments: list[str] | None) -> dict[str, str]:
 
 def anonymous_volumes(inspected: Mapping[str, Any]) -> dict[str, str]:
     """Volumes that the engine made for the image's VOLUME instructions: path in the container → name."""
-    declared = inspected["Config"].get("Volumes") or {}
+    declared = set(map(values.clean_path, inspected["Config"].get("Volumes") or ()))  # as the image spells them
     return {
         mount["Destination"]: mount["Name"]
         for mount in inspected.get("Mounts") or ()

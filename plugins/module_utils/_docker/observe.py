@@ -161,9 +161,9 @@ def look_around(client: Engine, wish: Wish, observed: Observed, deadline: Deadli
     def others(kind: str, name: str) -> tuple[str, ...]:
         return tuple(sorted(users(client, kind, name, deadline) - leaving))
 
-    volumes = frozenset(name for name in wanted if _exists(client, "volumes", name, deadline))
+    volumes = frozenset(name for name in wanted if exists(client, "volumes", name, deadline))
     around = Surroundings(
-        networks=frozenset(name for name in networks if _exists(client, "networks", name, deadline)),
+        networks=frozenset(name for name in networks if exists(client, "networks", name, deadline)),
         volumes=volumes,
         users={name: others("volume", name) for name in wish.remove_volumes if name in volumes},
         attached={name: others("network", name) for name in wish.remove_networks if _is_ours(client, name, deadline)},
@@ -173,7 +173,11 @@ def look_around(client: Engine, wish: Wish, observed: Observed, deadline: Deadli
     return replace(observed, around=around)
 
 
-def _exists(client: Engine, kind: str, name: str, deadline: Deadline) -> bool:
+def exists(client: Engine, kind: str, name: str, deadline: Deadline) -> bool:
+    """Whether there is a volume or a network of that name.
+
+    :param kind: ``volumes`` or ``networks``.
+    """
     answer = fetch(client, f"/{kind}/{name}", deadline, f"inspecting {kind[:-1]} {name}")
     # Engines find networks by ID prefixes, too; only the name counts here.
     return answer is not None and answer["Name"] == name

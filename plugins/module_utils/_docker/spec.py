@@ -131,6 +131,8 @@ def parse(params: Mapping[str, Any]) -> Wish:
             f"name must have two or more letters, digits, '_', '.', '-', begin with a letter or digit and not end in"
             f" {SUFFIX_NEW} or {SUFFIX_OLD}; got {name!r}."
         )
+    if (params["stop_timeout"] or 0) < 0:  # "for ever" in Docker, and no loop here waits without a limit
+        raise InvalidInput(f"stop_timeout must be a number of seconds, 0 or more; got {params['stop_timeout']}.")
     for option in ("remove_volumes", "remove_networks"):
         if params[option] and state != "absent":
             raise InvalidInput(f"{option} works with state=absent only.")
@@ -241,7 +243,9 @@ def _healthcheck(given: Mapping[str, Any]) -> Mapping[str, Any]:
             words = ["CMD-SHELL", value] if isinstance(value, str) else [str(word) for word in value]
             result["test"] = words if words[0] in ("CMD", "CMD-SHELL") else ["CMD", *words]
         else:
-            result[name] = value if name == "retries" else values.duration(f"healthcheck.{name}", value)
+            number = value if name == "retries" else values.duration(f"healthcheck.{name}", value)
+            if number:  # engines keep no 0: it stands for the image's value, else for their own
+                result[name] = number
     return result
 
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Mapping
+from typing import TYPE_CHECKING, Any, Callable, Mapping
 
 from .._core.deadline import Deadline
 from .._core.errors import (
     ContainerFailed,
     ContainerNotFound,
     EngineError,
+    HowdahError,
     ImageNotFound,
     InvalidInput,
     NameConflict,
@@ -55,12 +56,16 @@ class Place:
 
 
 class OneOff:
-    """The container."""
+    """The container.
 
-    def __init__(self, client: APIClient, place: Place, deadline: Deadline) -> None:
+    :param warn: is told when the container could not be removed, which changes nothing in what came of it.
+    """
+
+    def __init__(self, client: APIClient, place: Place, deadline: Deadline, warn: Callable[[str], None]) -> None:
         self._client = client
         self._place = place
         self._deadline = deadline
+        self._warn = warn
 
     def volume_exists(self) -> bool:
         """Whether there is anything to look at."""
@@ -91,14 +96,21 @@ class OneOff:
                 code = self._client.wait(identity, timeout=self._deadline.check(doing))["StatusCode"]
             answer = self._answer(identity, code)
         finally:
-            deadline = Deadline(_REMOVAL_SECONDS)
-            with request(self._client, deadline, f"removing container {self._place.name}"):
-                self._client.remove_container(identity, force=True, v=True)
+            self._remove(identity)
         if answer.get("error"):
             answer["error"]["details"] = {**answer["result"], **answer["error"]["details"]}
         raise_failure(answer)
         result: dict[str, Any] = answer["result"]
         return result
+
+    def _remove(self, identity: str) -> None:
+        name = self._place.name
+        try:
+            with request(self._client, Deadline(_REMOVAL_SECONDS), f"removing container {name}"):
+                self._client.remove_container(identity, force=True, v=True)
+        except HowdahError as error:
+            told = error.message.rstrip(". ")
+            self._warn(f"Container {name} is left: {told}. Remove it before the next run: docker rm -fv {name}.")
 
     def _answer(self, identity: str, code: int) -> dict[str, Any]:
         deadline = Deadline(_REMOVAL_SECONDS)

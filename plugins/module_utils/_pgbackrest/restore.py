@@ -7,7 +7,7 @@ This module util is PRIVATE to the collection: it may change without notice.
 """
 from __future__ import annotations
 
-from typing import Any, Mapping
+from typing import Any, Callable, Mapping
 
 from .._core.deadline import Deadline
 from .._core.errors import InvalidInput, NoSpaceToKeep, RestoreFailed
@@ -116,10 +116,12 @@ class Work:
     """The restore of one volume.
 
     :param params: module parameters.
+    :param warn: takes a sentence for the person who asked for it.
     """
 
-    def __init__(self, params: Mapping[str, Any], deadline: Deadline) -> None:
+    def __init__(self, params: Mapping[str, Any], deadline: Deadline, warn: Callable[[str], None]) -> None:
         self._params = params
+        self._warn = warn
         self._place = Place(
             name=params["name"],
             image=params["image"],
@@ -133,9 +135,8 @@ class Work:
 
     def look(self) -> dict[str, Any]:
         """What is in the volume; nothing is changed, and no volume is made."""
-        looking = OneOff(
-            self._client, Place(self._place.name, self._place.image, self._place.volume, network="none"), self._deadline
-        )
+        place = Place(self._place.name, self._place.image, self._place.volume, network="none")
+        looking = OneOff(self._client, place, self._deadline, self._warn)
         if not looking.volume_exists():
             return dict(_NOTHING)
         return looking.ask({"do": "look", "pgdata": self._params["pgdata"]})
@@ -158,7 +159,7 @@ class Work:
             checks = {name: params[name] for name in ("amcheck", "checksums", "assertions")}
             message.update(throw_away=True, checks=checks)
         try:
-            return OneOff(self._client, self._place, self._deadline).ask(message)
+            return OneOff(self._client, self._place, self._deadline, self._warn).ask(message)
         except RestoreFailed as error:
             if params["step"] == "restore":
                 error.message = f"{error.message.rstrip('. ')}. {_after_a_failure(params, seen)}"

@@ -154,6 +154,38 @@ def test_a_fixed_address_is_given_and_kept(engine: Any) -> None:
     assert inspect(engine)["NetworkSettings"]["Networks"]["howdah-container-fixed"]["IPAddress"] == "172.31.251.7"
 
 
+@pytest.mark.parametrize("before", [["howdah-container-fixed"], ["howdah-container-n1", "howdah-container-fixed"]])
+def test_an_address_that_is_taken_leaves_the_container_where_it_was(engine: Any, before: list[str]) -> None:
+    from docker.types import IPAMConfig, IPAMPool
+
+    pool = IPAMPool(subnet="172.31.251.0/24")
+    engine.create_network("howdah-container-fixed", ipam=IPAMConfig(pool_configs=[pool]))
+    owner = {"name": "howdah-container-owner", "networks": [{"name": before[-1], "ipv4_address": "172.31.251.8"}]}
+    run(engine, wish(**owner))
+
+    def attached(address: str) -> dict[str, Any]:
+        fixed = {"name": before[-1], "ipv4_address": address, "aliases": ["db"]}
+        return wish(networks=[*({"name": name} for name in before[:-1]), fixed])
+
+    run(engine, attached("172.31.251.7"))
+    pid = inspect(engine)["State"]["Pid"]
+    with pytest.raises(EngineError, match="Address already in use") as caught:
+        run(engine, attached("172.31.251.8"))
+    assert "not_undone" not in caught.value.details
+    after = inspect(engine)
+    endpoint = after["NetworkSettings"]["Networks"][before[-1]]
+    assert (after["State"]["Pid"], endpoint["IPAddress"]) == (pid, "172.31.251.7") and "db" in endpoint["Aliases"]
+    assert run(engine, attached("172.31.251.7"))["actions"] == []
+    # A network more, where the address is taken, leaves nothing that would keep it from starting.
+    if before[:-1]:
+        run(engine, wish(networks=[{"name": "howdah-container-n1"}]))
+        with pytest.raises(EngineError, match="Address already in use"):
+            run(engine, attached("172.31.251.8"))
+        assert set(inspect(engine)["NetworkSettings"]["Networks"]) == {"howdah-container-n1"}
+    engine.restart(BOX, timeout=1)
+    assert inspect(engine)["State"]["Running"]
+
+
 def test_containers_of_the_command_line_are_taken_over(engine: Any) -> None:
     port = free_ports(1)[0]
     command = [

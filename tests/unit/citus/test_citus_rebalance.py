@@ -18,6 +18,7 @@ from ansible_collections.howdah.postgresql.plugins.module_utils._core.errors imp
     RebalanceFailed,
     SqlFailed,
 )
+from ansible_collections.howdah.postgresql.plugins.module_utils._shell import Report
 from ansible_collections.howdah.postgresql.plugins.modules import citus_rebalance
 
 
@@ -81,6 +82,70 @@ def test_whoever_has_less_patience_hears_how_far_it_is(monkeypatch: pytest.Monke
     told, at_work = citus_rebalance._follow(clock, 5, Deadline(20, clock=lambda: clock.now))
     assert at_work and "job 7 is running" in told
     assert clock.now <= 5
+
+
+class Formation:
+    """A formation with jobs, whose groups are empty; the states of its jobs, look by look.
+
+    :param looks: for each look the state of each job, by its number; the last counts from then on.
+    """
+
+    def __init__(self, *looks: dict[int, str]) -> None:
+        self._looks = list(looks)
+        self.called: list[str] = []
+
+    def call(self, what: str, **_values: Any) -> None:
+        """As :meth:`Formation.call`."""
+        self.called.append(what)
+
+    def facts(self, parts: list[str]) -> dict[str, Any]:
+        """As :meth:`Formation.facts`."""
+        if "jobs" not in parts:
+            return {"nodes": [], "placements": []}
+        states = self._looks.pop(0) if len(self._looks) > 1 else self._looks[0]
+        jobs = [
+            {"job_id": number, "state": state, "tasks": {}, "messages": [f"why {number}"], "description": "Rebalance"}
+            for number, state in states.items()
+        ]
+        nodes = [
+            {
+                "nodeid": group, "groupid": group, "nodename": f"w{group}", "nodeport": 5432, "noderole": "primary",
+                "isactive": True, "hasmetadata": True, "metadatasynced": True, "shouldhaveshards": True,
+            }
+            for group in (1, 2)
+        ]  # fmt: skip
+        return {"nodes": nodes, "placements": [], "moves": [], "jobs": jobs}
+
+
+def drained(monkeypatch: pytest.MonkeyPatch, formation: Formation) -> dict[str, Any]:
+    """What the module returns that empties group 2, in which there is nothing."""
+    monkeypatch.setattr(citus_rebalance.observe, "Formation", lambda _params, _deadline: formation)
+    monkeypatch.setattr(citus_rebalance.time, "sleep", lambda _seconds: None)
+    report = Report()
+    params = {"drain": [2], "transfer_mode": "auto", "patience": 0.0}
+    citus_rebalance.work(params, Deadline(5), report)
+    assert formation.called == ["take_shards"]
+    return report.result(False)
+
+
+@pytest.mark.parametrize("state", ["failed", "cancelled", "finished"])
+def test_a_job_that_had_ended_before_is_no_matter_of_this_run(monkeypatch: pytest.MonkeyPatch, state: str) -> None:
+    result = drained(monkeypatch, Formation({4: "finished", 5: state}))
+    assert (result["changed"], result["running"], result["progress"]) == (True, False, "")
+
+
+@pytest.mark.parametrize(
+    "looks",
+    [
+        [{4: "failed", 5: "running"}, {4: "failed", 5: "running"}, {4: "failed", 5: "failed"}],  # it was waited for
+        [{4: "failed"}, {4: "failed", 5: "running"}, {4: "failed", 5: "failed"}],  # it is new
+        [{4: "failed"}, {4: "failed", 5: "failed"}],
+    ],
+)
+def test_a_job_that_fails_meanwhile_fails_the_run(monkeypatch: pytest.MonkeyPatch, looks: list[dict[int, str]]) -> None:
+    with pytest.raises(RebalanceFailed, match="Job 5 failed: why 5") as caught:
+        drained(monkeypatch, Formation(*looks))
+    assert caught.value.details == {"messages": ["why 5"]}
 
 
 @pytest.mark.parametrize("step", [0.01, 1.5])

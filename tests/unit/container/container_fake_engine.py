@@ -9,6 +9,7 @@ integration tests run the same specs there.
 from __future__ import annotations
 
 import itertools
+import posixpath
 import re
 from copy import deepcopy
 from typing import Any
@@ -47,6 +48,7 @@ class FakeEngine:
     :ivar fail_at: number of the changing request that is refused, once, counted from 0.
     :ivar kill_at: number of the changing request from which on nothing is done any more.
     :ivar limits: whether its kernel can limit memory.
+    :ivar taken: addresses that something else has in its networks.
     """
 
     def __init__(self) -> None:
@@ -60,6 +62,7 @@ class FakeEngine:
         self.kill_at: int | None = None
         self.start_fault: str | None = None
         self.limits = True
+        self.taken: set[str] = set()
         self.timeout = 0.0
         self._ids = itertools.count(1)
 
@@ -130,8 +133,7 @@ class FakeEngine:
             container["HostConfig"].update({key: value for key, value in data.items() if value})
             return Response({"Warnings": warnings})
         assert verb == "connect"
-        self._attach(self.boxes[data["Container"]], name, data["EndpointConfig"])
-        return Response({})
+        return self._connect(self.boxes[data["Container"]], name, data["EndpointConfig"])
 
     def _delete(self, url: str) -> Response:
         if not self._change(f"DELETE {url}"):
@@ -185,7 +187,11 @@ class FakeEngine:
 
     def disconnect_container_from_network(self, container: str, name: str) -> None:
         self._or_refuse(f"POST disconnect {name}")
-        del self.boxes[container]["NetworkSettings"]["Networks"][name]
+        box = self.boxes[container]
+        listed = box["NetworkSettings"]["Networks"]
+        if name not in listed or (box["State"]["Status"] == "running" and not listed[name]["EndpointID"]):
+            raise APIError("refused", response=Response(status=500), explanation="is not connected to network")
+        del listed[name]
 
     def containers(self, filters: dict[str, str] | None = None, **_: Any) -> list[dict[str, Any]]:
         self.requests.append("GET /containers")
@@ -231,6 +237,8 @@ class FakeEngine:
 
     def _status(self, container: dict[str, Any], status: str, exit_code: int = 0) -> None:
         container["State"].update(Status=status, ExitCode=exit_code)
+        for name, endpoint in container["NetworkSettings"]["Networks"].items():
+            endpoint["EndpointID"] = f"endpoint-{name}" if status == "running" else ""
 
     def _start(self, container: dict[str, Any]) -> Response:
         # Only what the module made in this test has the fault, not what it replaces.
@@ -246,12 +254,35 @@ class FakeEngine:
             self._status(container, "running")
         return Response()
 
+    def _connect(self, container: dict[str, Any], name: str, endpoint: dict[str, Any]) -> Response:
+        listed = container["NetworkSettings"]["Networks"]
+        running = container["State"]["Status"] == "running"
+        if running and listed.get(name, {}).get("EndpointID"):
+            return Response("endpoint already exists in network", 403)
+        if running and (endpoint.get("IPAMConfig") or {}).get("IPv4Address") in self.taken:
+            # What the container asks for, it has in its list from then on, as Docker does it.
+            listed.setdefault(name, {**endpoint, "NetworkID": "", "EndpointID": ""})
+            return Response("Address already in use", 403)
+        self._attach(container, name, endpoint)
+        if running:
+            listed[name]["EndpointID"] = f"endpoint-{name}"
+        return Response({})
+
     def _attach(self, container: dict[str, Any], name: str, endpoint: dict[str, Any]) -> None:
         container["NetworkSettings"]["Networks"][name] = {
-            "Aliases": [*endpoint["Aliases"], container["Id"][:12]],
-            "IPAMConfig": endpoint["IPAMConfig"],
+            "Aliases": [*dict.fromkeys([*endpoint.get("Aliases", []), container["Id"][:12]])],
+            "IPAMConfig": endpoint.get("IPAMConfig"),
+            "Links": endpoint.get("Links"),
             "NetworkID": f"net-{name}",
+            "EndpointID": "",
         }
+
+    @staticmethod
+    def _merged(asked: dict[str, Any] | None, images: dict[str, Any] | None) -> dict[str, Any] | None:
+        """A health check: 0 counts as not asked for."""
+        if not asked or not images:
+            return asked or images
+        return {name: asked.get(name) or images.get(name) for name in {*asked, *images}}
 
     def _inspection(self, identity: str, name: str, body: dict[str, Any]) -> dict[str, Any]:
         image = self.images[body["Image"]]
@@ -268,7 +299,8 @@ class FakeEngine:
             }
             for mount in host["Mounts"]
         ]
-        for target in set(base["Volumes"]) - {mount["Destination"] for mount in mounts} - set(host["Tmpfs"]):
+        declared = {posixpath.normpath(path) for path in base["Volumes"]}
+        for target in declared - {mount["Destination"] for mount in mounts} - set(host["Tmpfs"]):
             made = f"{next(self._ids):064x}"
             self.volumes[made] = {"Name": made}
             mounts.append(
@@ -296,12 +328,12 @@ class FakeEngine:
                 "Volumes": base["Volumes"],
                 "StopSignal": body.get("StopSignal", base["StopSignal"]),
                 "StopTimeout": body.get("StopTimeout"),
-                "Healthcheck": body.get("Healthcheck"),
+                "Healthcheck": self._merged(body.get("Healthcheck"), base.get("Healthcheck")),
             },
         }
         endpoints = body.get("NetworkingConfig", {}).get("EndpointsConfig", {})
         for network, endpoint in endpoints.items():
             self._attach(container, network, endpoint)
         if not endpoints:
-            container["NetworkSettings"]["Networks"]["bridge"] = {"Aliases": None, "IPAMConfig": None}
+            container["NetworkSettings"]["Networks"]["bridge"] = {"Aliases": None, "IPAMConfig": None, "EndpointID": ""}
         return container

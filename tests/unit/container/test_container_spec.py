@@ -66,6 +66,8 @@ def test_what_cannot_work_is_refused(reader: Callable[[str], Any], text: str) ->
         ({"name": "-x"}, "name must"),
         ({"name": "a.howdah-old"}, "name must"),
         ({"image": None, "env": {"A": "1"}}, "image is missing"),
+        ({"stop_timeout": -1}, "stop_timeout must be a number of seconds, 0 or more; got -1."),
+        ({"stop_timeout": -1, "image": None, "state": "absent"}, "stop_timeout must"),
         ({"remove_volumes": ["a"]}, "state=absent only"),
         ({"remove_networks": ["a"]}, "state=absent only"),
         ({"env": {"A": True}}, "value of A in env is a bool"),
