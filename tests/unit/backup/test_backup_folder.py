@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
+from howdah._core.deadline import Deadline
 from howdah._core.errors import RestoreFailed
+from howdah.backup import restore
 from howdah.backup.restore import Folder
+from howdah.entrypoint import journal, layout
 from howdah.entrypoint.logs import Log
 
 
@@ -38,6 +42,40 @@ def test_what_a_restore_left_half_made_is_not_kept(tmp_path: Path) -> None:
     folder.mark("restoring")
     folder.clear(discard=False)
     assert not os.path.exists(folder.pgdata) and folder.kept() == []
+
+
+@pytest.mark.parametrize("discard", [False, True])
+@pytest.mark.parametrize("cut_off", ["before it moved the data", "after it moved the data", "in the restored data"])
+def test_a_replica_can_be_made_anew_where_a_restore_was_cut_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut_off: str, discard: bool
+) -> None:
+    folder = _with_data(tmp_path)
+    folder.mark("moving the data folder aside")
+    if cut_off != "before it moved the data":
+        folder.clear(discard=False)
+    if cut_off == "in the restored data":
+        folder.mark("restoring")
+        folder.make()
+        (tmp_path / "15" / "PG_VERSION").write_text("15\n", encoding="ascii")
+    seen = folder.told()
+    # Else the module finds nothing to do.
+    assert seen["cluster"] or seen["incomplete"]
+    synced: list[tuple[str, bool]] = []
+    sync = journal.sync
+    monkeypatch.setattr(
+        journal, "sync", lambda path: (synced.append((path, (tmp_path / ".howdah-restoring").exists())), sync(path))
+    )
+    result: dict[str, Any] = {}
+    restore._aside(
+        {"discard": discard}, Folder(folder.pgdata, Log("ERROR")), Deadline(10), Log("ERROR"), result
+    )
+    layout.check_restored(layout.place(folder.pgdata))  # it starts
+    assert (result["cluster"], result["incomplete"]) == (False, False)
+    assert synced[-1] == (str(tmp_path), False)
+    # What the former restore has kept stays until the cluster is well, and then can go.
+    kept = 0 if discard and cut_off == "before it moved the data" else 1
+    assert len(result["kept"]) == kept
+    assert folder.forget_kept() == result["kept"]
 
 
 def _with_data(tmp_path: Path) -> Folder:

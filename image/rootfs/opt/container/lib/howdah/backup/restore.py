@@ -28,6 +28,7 @@ from ..entrypoint.faults import Refused
 from ..entrypoint.logs import Log, tell_of_crashes
 from . import program
 from .recovery import Recovery
+from .serve import make_log
 
 # What the marker says: the present folder, if there is one, is whole; or it is what a restore has begun.
 _MOVING = "moving the data folder aside"
@@ -39,7 +40,7 @@ def main(arguments: list[str]) -> int:
     tell_of_crashes("restore")
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stop)
-    log = Log(os.environ.get("LOG_LEVEL") or "INFO", "restore")
+    log = make_log("restore")
     request = json.loads(arguments[0])
     failed: HowdahError
     result: dict[str, Any] = {}
@@ -92,6 +93,8 @@ def _aside(request: Mapping[str, Any], folder: Folder, _deadline: Deadline, _log
     """Make room for a replica that is to be made anew."""
     folder.lock()
     folder.clear(request.get("discard", False))
+    # Of a restore that began here and has ended, as the lock says. What it kept stays.
+    folder.unmark()
     result.update(folder.told())
 
 
@@ -158,6 +161,10 @@ class Folder:
         except FileNotFoundError:
             return False
 
+    def marked(self) -> bool:
+        """Whether a restore has begun here, and not ended."""
+        return os.path.exists(self._place.restoring)
+
     def lock(self) -> None:
         """Hold the volume, so that no server can start on it.
 
@@ -175,7 +182,8 @@ class Folder:
         status = os.statvfs(self._parent)
         return {
             "cluster": layout.is_cluster(self.pgdata),
-            "incomplete": self.half_made(),
+            # Without a folder no server starts either, as long as there is the marker.
+            "incomplete": self.half_made() or (self.marked() and not os.path.isdir(self.pgdata)),
             "kept": self.kept(),
             "bytes": _size(self.pgdata),
             "free": status.f_bavail * status.f_frsize,
@@ -230,9 +238,10 @@ class Folder:
         os.makedirs(self.pgdata, mode=0o700)
 
     def unmark(self) -> None:
-        """Say that the cluster is complete."""
-        os.unlink(self._place.restoring)
-        journal.sync(self._parent)
+        """Say that nothing half-made is here, so that a server may start."""
+        if self.marked():
+            os.unlink(self._place.restoring)
+            journal.sync(self._parent)
 
     def forget_kept(self) -> list[str]:
         """Remove what was moved aside.

@@ -187,7 +187,7 @@ class _Start:
     def _serve_backups(self) -> None:
         """Let the repository's container in, where there is one."""
         if self._environ.get("PGBACKREST_TLS_SERVER_ADDRESS"):
-            runtime.spawn("backup", ["server"], {})
+            runtime.spawn("backup", ["server"], {}, {"LOG_LEVEL": self._settings.log_level})
 
     def _server(self, pgdata: str) -> list[str]:
         """The command of the server."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+from types import MappingProxyType
 from typing import Mapping
 
 from .config import JSON_LOG, OS_USER, RAW_LOG
@@ -122,10 +123,16 @@ def name_lookup() -> dict[str, str]:
     }
 
 
-def spawn(program: str, arguments: list[str], descriptors: Mapping[int, int]) -> int:
-    """Start a program of ours that outlives this one, as a child of the init. Its environment is empty.
+def spawn(
+    program: str,
+    arguments: list[str],
+    descriptors: Mapping[int, int],
+    environ: Mapping[str, str] = MappingProxyType({}),
+) -> int:
+    """Start a program of ours that outlives this one, as a child of the init.
 
     :param descriptors: what it gets: number there → number here.
+    :param environ: all that it gets of an environment, beside PATH and LANG.
     :returns: its process id.
     """
     actions = [(os.POSIX_SPAWN_DUP2, here, there) for there, here in descriptors.items()]
@@ -133,7 +140,7 @@ def spawn(program: str, arguments: list[str], descriptors: Mapping[int, int]) ->
     return os.posix_spawn(
         path,
         [path, *arguments],
-        {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"},
+        {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", **environ},
         file_actions=actions,
         setsid=True,  # a Ctrl-C at the container's terminal is for the server alone
         setsigmask=(),
