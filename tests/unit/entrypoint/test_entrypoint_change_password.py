@@ -33,6 +33,23 @@ def pauses(monkeypatch: pytest.MonkeyPatch, folder: Path, answers: Iterable[Howd
     return slept
 
 
+def test_whoever_reads_how_it_stands_finds_all_of_an_answer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Those who were about to read the former one still find it; nothing else is left."""
+    found = []
+    state = tmp_path / "state"
+
+    def failed(job: change_password._Job, *_arguments: object) -> None:
+        with state.open(encoding="ascii") as former:
+            job._tell("failed", "why")
+            found.append(json.load(former)["state"])
+        found.append(json.loads(state.read_text(encoding="ascii")))
+
+    monkeypatch.setattr(change_password._Job, "_failed", failed)
+    pauses(monkeypatch, tmp_path, [REFUSES])
+    assert found == ["pending", {"state": "failed", "detail": "why"}]
+    assert [path.name for path in tmp_path.iterdir()] == ["state"]
+
+
 def test_attempts_are_ever_rarer_up_to_a_minute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert pauses(monkeypatch, tmp_path, [REFUSES] * 9) == [1, 2, 4, 8, 16, 32, 60, 60, 60]
 

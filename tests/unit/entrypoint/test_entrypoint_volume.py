@@ -124,22 +124,76 @@ def test_without_a_journal_nothing_is_removed(tmp_path: Path) -> None:
     assert layout.is_cluster(place.pgdata)
 
 
+@pytest.fixture
+def boot(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the kernel says which run of the machine this is."""
+    file = tmp_path_factory.mktemp("proc") / "boot_id"
+    file.write_text("b00f\n")
+    monkeypatch.setattr(journal, "_BOOT_ID", str(file))
+    return file
+
+
 @pytest.mark.parametrize(
     ("copy", "last_file", "left"),
-    [(False, True, []), (True, False, []), (True, True, ["global"])],
-    ids=["new", "half a copy", "complete copy"],
+    [(False, "x", []), (True, None, []), (True, "", []), (True, "x", ["global"])],
+    ids=["new", "half a copy", "a last file that is empty", "complete copy"],
 )
-def test_what_a_start_finds_in_the_journal(tmp_path: Path, copy: bool, last_file: bool, left: list[str]) -> None:
+def test_what_a_start_finds_in_the_journal(
+    tmp_path: Path, boot: Path, copy: bool, last_file: str | None, left: list[str]
+) -> None:
     place = layout.Layout(str(tmp_path / "15"), staged=False)
     (tmp_path / "15/global").mkdir(parents=True)
-    if last_file:
-        (tmp_path / "15/global/pg_control").touch()
+    if last_file is not None:
+        (tmp_path / "15/global/pg_control").write_text(last_file)
     (tmp_path / "15.failed").mkdir()  # Patroni's name for what it gave up
     journal.write(place, None, moving=False, copy=copy)
     journal.settle(place, Log("ERROR"))
     assert journal.pending(place) is None
     assert (sorted(os.listdir(place.pgdata)) if os.path.isdir(place.pgdata) else []) == left
     assert (tmp_path / "15.failed").exists() == bool(left)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "kept"),
+    [
+        (b"b00f\n", b"b00f\n", True),
+        (b"b00f\n", b"0ther\n", False),
+        (b"b00f\n", None, False),
+        (None, b"b00f\n", False),
+        (None, None, False),
+        (b"", b"", False),
+        (b"\xff", b"\xff", False),
+        ("older", b"b00f\n", False),
+        ("older", None, False),
+    ],
+)
+def test_a_copy_outlives_a_kill_but_not_the_machine(
+    tmp_path: Path, boot: Path, before: bytes | str | None, after: bytes | None, kept: bool
+) -> None:
+    """What pg_basebackup has written is on the disk only once it has ended; None: nothing tells of the run."""
+    place = layout.Layout(str(tmp_path / "15"), staged=False)
+
+    def runs(name: bytes | None) -> None:
+        boot.unlink(missing_ok=True)
+        if name is not None:
+            boot.write_bytes(name)
+
+    runs(before if isinstance(before, bytes) else None)
+    journal.write(place, None, moving=False, copy=True)
+    if before == "older":
+        entry = json.loads(Path(place.journal).read_text())
+        del entry["boot"]
+        Path(place.journal).write_text(json.dumps(entry))
+    (tmp_path / "15/global").mkdir(parents=True)
+    (tmp_path / "15/global/pg_control").write_text("x")
+    runs(after)
+    journal.settle(place, Log("ERROR"))
+    assert (tmp_path / "15/global/pg_control").exists() == kept
+    assert journal.pending(place) is None
+
+
+def test_this_run_of_the_machine_has_a_name() -> None:
+    assert journal._boot() == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
 def test_an_empty_start_is_remembered_until_there_is_a_cluster(tmp_path: Path) -> None:
@@ -205,6 +259,10 @@ def test_a_cluster_of_others_has_no_record(tmp_path: Path) -> None:
         ("2026-11-23 06:06:03.220 UTC [48] HINT:  do", ("ERROR", "HINT: do")),
         ("HINT:  Future log output will appear in x", ("DEBUG", "Future log output will appear in x")),
         ("cp: cannot stat 'x'", ("WARN", "cp: cannot stat 'x'")),
+        ("psql:/d/1.sql:3: ERROR:  division by zero", ("ERROR", "psql:/d/1.sql:3: division by zero")),
+        ("psql:/d/a: b.sql:31: NOTICE:  x: y", ("INFO", "psql:/d/a: b.sql:31: x: y")),
+        ("psql:/d/1.sql:3: error: invalid command \\foo", ("ERROR", "psql:/d/1.sql:3: invalid command \\foo")),
+        ("psql:/d/1.sql:3: plain", ("WARN", "psql:/d/1.sql:3: plain")),
     ],
 )
 def test_raw_lines_have_a_level(text: str, expected: tuple[str, str]) -> None:

@@ -17,7 +17,7 @@ from typing import Any, Iterable, NoReturn
 
 from patroni.config import Config
 from patroni.dcs import get_dcs
-from patroni.dcs.etcd3 import Etcd3
+from patroni.dcs.etcd3 import Etcd3, etcd
 from patroni.exceptions import DCSError
 
 from .logs import Log
@@ -28,6 +28,8 @@ _PAUSE = 1.0
 # Rounds in which a live member would have said what it does; and seconds more.
 _ROUNDS, _MORE = 2, 2.0
 _IDLE = "stopped"
+# Of a single question, and of what Patroni itself has tried for some time.
+_FAILURES = (etcd.EtcdException, DCSError)
 
 
 def main(arguments: list[str]) -> int:
@@ -48,8 +50,8 @@ def main(arguments: list[str]) -> int:
             # There is no dynamic configuration before there is a cluster.
             first = (config.get("bootstrap") or {}).get("dcs") or {}
             _settle(store, name, first.get("loop_wait", config["loop_wait"]) * _ROUNDS + _MORE, log)
-    except DCSError as error:
-        log.warn("store_unreachable", f"etcd does not answer: {error}")
+    except _FAILURES as error:
+        _complain(log, error)
     signal.alarm(0)
     os.execve(command[0], command, environ)
 
@@ -57,24 +59,48 @@ def main(arguments: list[str]) -> int:
 def _settle(store: Etcd3, name: str, patience: float, log: Log) -> None:
     """Take the key away if it stays as it is, and nobody is at work; return once that is clear.
 
+    A question that fails is asked again, of the next of etcd's members: the client goes on to it by itself.
+
     :param patience: seconds.
     """
-    since, seen = time.monotonic(), None
+    since, seen, complained = time.monotonic(), None, False
     while True:
-        key = _key(store)
-        if key is None or key[1]:
-            return  # there is no cluster yet, or there is one
-        cluster = store.get_cluster()
-        if cluster.leader is not None and cluster.leader.name:
-            return
-        if seen != key[0] or busy(((member.name, member.data.get("state")) for member in cluster.members), name):
-            since, seen = time.monotonic(), key[0]
-        elif time.monotonic() - since >= patience:
-            log.warn("bootstrap_abandoned", "Nobody finishes the cluster that was begun: it is begun anew.")
-            # Only if it is still the same one: somebody else may just have begun.
-            store._client.deleterange(store.initialize_path, mod_revision=seen)  # no public way knows of revisions
-            return
+        try:
+            revision, others = _look(store, name)
+            if revision is None:
+                return
+            if seen != revision or others:
+                since, seen = time.monotonic(), revision
+            elif time.monotonic() - since >= patience:
+                _abandon(store, revision, log)
+                return
+        except _FAILURES as error:
+            seen = None  # others may have been unable to say what they do for as long
+            if not complained:
+                _complain(log, error)
+            complained = True
         time.sleep(_PAUSE)
+
+
+def _look(store: Etcd3, name: str) -> tuple[str | None, bool]:
+    """The revision of the key, None when it is no reason to wait; and whether any other member is at work."""
+    key = _key(store)
+    if key is None or key[1]:
+        return None, False  # there is no cluster yet, or there is one
+    cluster = store.get_cluster()
+    if cluster.leader is not None and cluster.leader.name:
+        return None, False
+    return key[0], busy(((member.name, member.data.get("state")) for member in cluster.members), name)
+
+
+def _abandon(store: Etcd3, revision: str, log: Log) -> None:
+    """Take the key away, but only if it is still the same one: somebody else may just have begun."""
+    store._client.deleterange(store.initialize_path, mod_revision=revision)  # no public way knows of revisions
+    log.warn("bootstrap_abandoned", "Nobody finishes the cluster that was begun: it is begun anew.")
+
+
+def _complain(log: Log, error: Exception) -> None:
+    log.warn("store_unreachable", f"etcd does not answer: {error}")
 
 
 def _key(store: Etcd3) -> tuple[str, str] | None:

@@ -8,7 +8,6 @@ not stop a database that serves. It uses the engine of the module `password`.
 """
 from __future__ import annotations
 
-import json
 import time
 from typing import Any, Mapping
 
@@ -107,5 +106,4 @@ class _Job:
         self._tell("applied", "the environment's password was taken over")
 
     def _tell(self, state: str, detail: str) -> None:
-        with open(run_state.PASSWORD_STATE, "w", encoding="ascii") as file:
-            json.dump({"state": state, "detail": detail}, file)
+        run_state.put(run_state.PASSWORD_STATE, {"state": state, "detail": detail})

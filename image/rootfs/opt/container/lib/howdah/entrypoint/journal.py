@@ -9,7 +9,8 @@ servers, and whoever holds it may clean up.
 
 The journal is written before the first file of a new cluster and removed after the last. Found at
 a start, it names exactly what is to be removed before all begins again. A copy of another member is in it
-as well; such a one is complete with its last file, global/pg_control.
+as well; such a one is complete with its last file, global/pg_control, as long as the machine's memory, from which
+pg_basebackup writes all to the disk only after that file, was not lost since.
 """
 from __future__ import annotations
 
@@ -24,6 +25,9 @@ from .faults import Fault, Refused
 from .layout import Layout, contents, unusable
 from .logs import Log
 from .runtime import remove_tree
+
+# Another one with each start of the machine.
+_BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 
 def lock(layout: Layout) -> int:
@@ -82,6 +86,8 @@ def write(layout: Layout, waldir: str | None, moving: bool, copy: bool = False) 
     :param copy: whether it is copied from another member.
     """
     entry = {"directory": layout.build, "waldir": waldir, "moving": moving, "copy": copy}
+    if copy:
+        entry["boot"] = _boot()
     new = layout.journal + ".new"
     try:
         write_file(new, json.dumps(entry).encode())
@@ -128,11 +134,30 @@ def settle(layout: Layout, log: Log) -> None:
     entry = pending(layout)
     if entry is None:
         return
-    if entry.get("copy") and os.path.exists(f"{layout.pgdata}/global/pg_control"):
+    if entry.get("copy") and _all_there(layout, entry):
         remove(layout)
         return
     log.warn("half_made", f"{layout.pgdata} is left from a start that was interrupted: it is made anew.")
     clean(layout)
+
+
+def _all_there(layout: Layout, entry: dict[str, Any]) -> bool:
+    """Whether a copy has its last file, and the machine has run ever since it was begun."""
+    try:
+        written = os.stat(f"{layout.pgdata}/global/pg_control").st_size > 0
+    except OSError:
+        return False
+    # Not known is as good as another one; journals of older images know none.
+    return written and entry.get("boot") is not None and bool(entry["boot"] == _boot())
+
+
+def _boot() -> str | None:
+    """What this run of the machine is called; None when nothing tells."""
+    try:
+        with open(_BOOT_ID, encoding="ascii") as file:
+            return file.read().strip() or None
+    except (OSError, ValueError):
+        return None
 
 
 def clean(layout: Layout) -> None:

@@ -9,12 +9,12 @@ import re
 from .logs import Log, put
 
 _LONGEST = 65536
+_WORDS = r"DEBUG\d?|LOG|INFO|NOTICE|WARNING|ERROR|FATAL|PANIC|DETAIL|HINT|CONTEXT|QUERY|STATEMENT|LOCATION|BACKTRACE"
 _STAMPED = re.compile(
-    r"(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+ \S+ \[\d+\] )?"
-    r"(DEBUG\d?|LOG|INFO|NOTICE|WARNING|ERROR|FATAL|PANIC|DETAIL|HINT|CONTEXT|QUERY|STATEMENT|LOCATION|BACKTRACE):"
-    r" +(.*)",
-    re.DOTALL,
+    rf"(?:\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+ \S+ \[\d+\] )?({_WORDS}): +(.*)", re.DOTALL
 )
+# What psql passes on of a file, with the place in it; its own complaints are in small letters.
+_PLACED = re.compile(rf"(psql:.+?:\d+: )((?i:{_WORDS})): +(.*)", re.DOTALL)
 LEVELS_OF_SERVER = {
     "LOG": "INFO",
     "INFO": "INFO",
@@ -34,6 +34,11 @@ def classify(text: str, previous: str, plain: str) -> tuple[str, str]:
     :param previous: the level of the line before, which a DETAIL or a HINT belongs to.
     :param plain: the level of a line that does not tell its own.
     """
+    placed = _PLACED.fullmatch(text)
+    if placed is not None:
+        place, word, said = placed.groups()
+        level, message = classify(f"{word.upper()}: {said}", previous, plain)
+        return level, place + message
     match = _STAMPED.fullmatch(text)
     if match is None:
         return plain, text

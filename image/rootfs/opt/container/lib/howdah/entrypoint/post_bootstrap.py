@@ -63,6 +63,11 @@ def main(_arguments: list[str]) -> int:
         for fault in refusal.faults:
             log.error(fault.event, fault.message)
         return refusal.status
+    except OSError as error:
+        log.error(
+            "post_bootstrap_failed", f"The new cluster cannot be finished: {error.strerror}: {error.filename}."
+        )
+        return STATUS_FAILED
     os.unlink(runtime.BOOTSTRAP)
     log.info("bootstrapped", "The new cluster is complete.")
     return 0

@@ -39,10 +39,15 @@ class State(NamedTuple):
 
 def write(state: State) -> None:
     """Tell them."""
-    temporary = _FILE + ".new"
+    put(_FILE, state._asdict())
+
+
+def put(path: str, entry: dict[str, str]) -> None:
+    """Write a file of JSON that others read at any moment: they find the former one, or this one."""
+    temporary = path + ".new"
     with open(temporary, "w", encoding="ascii") as file:
-        json.dump(state._asdict(), file)
-    os.replace(temporary, _FILE)
+        json.dump(entry, file)
+    os.replace(temporary, path)
 
 
 def read() -> State | None:

@@ -4,9 +4,13 @@
 """Init scripts: what /docker-entrypoint-initdb.d holds, run once against a server of their own."""
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import signal
+import struct
 import subprocess
+import termios
 import time
 from contextlib import contextmanager
 from typing import Iterator, Mapping, Sequence
@@ -21,16 +25,20 @@ from .runtime import spawn
 FOLDER = "/docker-entrypoint-initdb.d"
 
 # By suffix: what turns the file into SQL.
-_SQL = {
-    ".sql": ("cat",),
+_PACKED = {
     ".sql.gz": ("gzip", "-dc"),
     ".sql.xz": ("xz", "-dc"),
     ".sql.zst": ("zstd", "-dc"),
 }
+_SUFFIXES = (".sh", ".sql", *_PACKED)
 # Until the temporary server answers; it recovers nothing, it just was made.
 _START_SECONDS = 60.0
 # For sessions that scripts have left open.
 _LEAVE_SECONDS = 2.0
+# For the end of the pump: it does not come while a script's child in the background may still say something.
+_PUMP_SECONDS = 2.0
+# Before that, for the pump to read what scripts have said: longer than an instant only if the log itself is stuck.
+_LOG_SECONDS = 30.0
 
 
 def find(folder: str = FOLDER) -> list[str]:
@@ -66,8 +74,26 @@ def pumped(level: str) -> Iterator[int]:
     try:
         yield writer
     finally:
-        os.close(writer)
-        os.waitpid(pump, 0)  # what was said is written before anything else is
+        _part(pump, writer)
+
+
+def _part(pump: int, writer: int) -> None:
+    """Wait until what was said is written, and leave the pump to those who may say more.
+
+    It has a session of its own, and the init takes it over: later lines reach the log as well.
+    """
+    until = time.monotonic() + _LOG_SECONDS
+    with open(writer, "wb", buffering=0) as said:
+        while not os.waitpid(pump, os.WNOHANG)[0] and time.monotonic() < until:
+            if not said.closed and not _unread(writer):
+                said.close()
+                until = time.monotonic() + _PUMP_SECONDS
+            time.sleep(0.005)
+
+
+def _unread(pipe: int) -> int:
+    """Bytes that are in a pipe."""
+    return int(struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)))[0])
 
 
 class Scripts:
@@ -92,29 +118,28 @@ class Scripts:
 
         :raises Refused: when it fails.
         """
-        environ = self._environ
-        suffix = next((suffix for suffix in (*_SQL, ".sh") if path.endswith(suffix)), None)
+        suffix = next((suffix for suffix in _SUFFIXES if path.endswith(suffix)), None)
         if suffix is None or not os.path.isfile(path):
-            self._log.info("script_ignored", f"{path} is ignored: it is none of .sh, {', '.join(_SQL)}.")
+            self._log.info("script_ignored", f"{path} is ignored: it is none of {', '.join(_SUFFIXES)}.")
             return
         self._log.info("script", f"Running {path}.")
-        if suffix == ".sh":
-            # As in the official image: what is not executable is sourced by a shell.
-            command = [path] if os.access(path, os.X_OK) else ["bash", "-e", "-c", '. "$0"', path]
-            status = self._program(command, environ)
-        else:
-            # SQL may read other variables of the user's; shell scripts see all of them.
-            kept = {name: value for name, value in environ.items() if name != "POSTGRES_PASSWORD"}
-            status = self._sql([*_SQL[suffix], path], kept)
+        try:
+            status = self._shell(path) if suffix == ".sh" else self._sql(path, _PACKED.get(suffix))
+        except OSError as error:
+            raise _failed(path, f"cannot be run: {error.strerror}") from error
         if status:
-            raise Refused(
-                Fault(
-                    "script_failed",
-                    f"The init script {path} failed with exit code {status}; what it said is logged above. "
-                    "Nothing is left in the volume: correct the script and start again.",
-                ),
-                status=STATUS_FAILED,
-            )
+            raise _failed(path, f"failed with exit code {status}; what it said is logged above")
+
+    def _shell(self, path: str) -> int:
+        """As in the official image: what is not executable is sourced by a shell."""
+        command = [path] if os.access(path, os.X_OK) else ["bash", "-e", "-c", '. "$0"', path]
+        try:
+            return self._program(command, self._environ)
+        except OSError as error:
+            if error.errno != errno.ENOEXEC:
+                raise
+            # No line with #! in it, and executable as all files are in a folder of Windows: a shell runs it by itself.
+            return self._program(["bash", path], self._environ)
 
     def _program(self, command: Sequence[str], environ: Mapping[str, str], stdin: int = subprocess.DEVNULL) -> int:
         process = subprocess.Popen(
@@ -126,7 +151,21 @@ class Scripts:
             kill_session(process)
             raise
 
-    def _sql(self, reader: Sequence[str], environ: Mapping[str, str]) -> int:
+    def _sql(self, path: str, reader: Sequence[str] | None) -> int:
+        """Have psql read the file, or what a reader makes of it."""
+        # SQL may read other variables of the user's; shell scripts see all of them.
+        environ = {name: value for name, value in self._environ.items() if name != "POSTGRES_PASSWORD"}
+        command = [
+            *("psql", "--set=ON_ERROR_STOP=1", "--no-password", "--no-psqlrc"),
+            f"--username={self._user}",
+            f"--dbname={self._database}",
+        ]
+        if reader is None:
+            # By name: so psql tells file and line of an error, and finds what the file includes beside it.
+            return self._program([*command, f"--file={path}"], environ)
+        return self._unpacked(command, [*reader, path], environ)
+
+    def _unpacked(self, command: Sequence[str], reader: Sequence[str], environ: Mapping[str, str]) -> int:
         """Feed SQL to psql as it is unpacked."""
         output, source_end = os.pipe()
         source = subprocess.Popen(
@@ -134,20 +173,25 @@ class Scripts:
         )
         os.close(source_end)
         try:
-            status = self._program(
-                [
-                    *("psql", "--set=ON_ERROR_STOP=1", "--no-password", "--no-psqlrc"),
-                    f"--username={self._user}",
-                    f"--dbname={self._database}",
-                ],
-                environ,
-                stdin=output,
-            )
+            status = self._program(command, environ, stdin=output)
             os.close(output)
-            return status or source.wait()
+            code = source.wait()
         except BaseException:
             kill_session(source)
             raise
+        # psql may have had enough before the end of the file (\q); the reader cannot know that.
+        return status or (0 if code == -signal.SIGPIPE else code)
+
+
+def _failed(path: str, how: str) -> Refused:
+    """The refusal that a script leads to."""
+    return Refused(
+        Fault(
+            "script_failed",
+            f"The init script {path} {how}. Nothing is left in the volume: correct the script and start again.",
+        ),
+        status=STATUS_FAILED,
+    )
 
 
 class Runner:
