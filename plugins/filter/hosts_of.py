@@ -39,6 +39,8 @@ options:
       - Which host it is to be where the target is the group of that kind, and the inventory has none of it. For servers
         it has to have no etcd either, which can have an inventory of its own.
       - A play without hosts ends well. On another host, it can say that it has found nobody.
+      - For servers, also where a host of the inventory is of several kinds, which would be left out. The tasks of
+        C(tasks/servers.yml) refuse that.
     type: str
 """
 
@@ -67,6 +69,7 @@ list(test_loader.all())
 
 # What the inventory has beside servers.
 _OTHERS = ("etcd", "backup", "proxy")
+KINDS = ("postgres", *_OTHERS)
 
 
 def hosts_of(
@@ -77,9 +80,21 @@ def hosts_of(
     wanted = ("postgres", "etcd") if kind == "postgres" else (kind,)
     if otherwise and targets == [kind] and not any(groups.get(group) for group in wanted):
         return [otherwise]
+    if otherwise and kind == "postgres" and of_several_kinds(groups):
+        # Who is of two kinds would be left out, and nobody there to say that this cannot be. With --limit, one of them.
+        return [otherwise, *targets]
     if kind == "postgres":
         return [*targets, *(f"!{other}" for other in _OTHERS if other in groups)]
     return [*targets, f"&{kind}"] if kind in groups else ["all", "!all"]
+
+
+def of_several_kinds(groups: Mapping[str, Collection[str]]) -> dict[str, list[str]]:
+    """Hosts that are in several groups of those that say what a host is, each with these groups."""
+    found: dict[str, list[str]] = {}
+    for kind in KINDS:
+        for host in groups.get(kind, ()):
+            found.setdefault(host, []).append(kind)
+    return {host: kinds for host, kinds in found.items() if len(kinds) > 1}
 
 
 class FilterModule:

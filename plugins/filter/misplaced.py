@@ -1,23 +1,25 @@
 # Copyright (c) 2026, the howdah.postgresql authors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Filter that finds in an inventory what cannot be: one port for two, nodes without address, sizes that are none."""
+"""Filter that finds in an inventory what cannot be: a host that is two nodes, one port for two, and the like."""
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: misplaced
 version_added: 1.0.0
 author: ["howdah.postgresql authors (@howdah)"]
-short_description: Ports of a machine that two containers want, addresses that are missing, sizes that are none
+short_description: Hosts that are two nodes, ports that two containers want, addresses that are missing
 description:
   - Of what is declared alone, without asking any machine. Who finds out by deploying it has the images built and etcd
     deployed by then.
+  - A host of the inventory is one node, which is one container, so that it is in one of the groups C(postgres),
+    C(etcd), C(proxy) and C(backup).
   - Two containers want one port of a machine by the networks' mode V(host), by published ports, or by both. Lists of
     further ports (C(patroni_ports), C(etcd_ports)) are not looked at.
   - With the networks' mode V(host) nobody is found by a container's name. A node of several machines to which Ansible
     does not connect by its name in the inventory (C(ansible_host), C(ansible_connection)) has to say by which address
     the others reach it.
-positional: hostvars
+positional: hostvars, kinds_only
 options:
   _input:
     description: The variable C(groups).
@@ -27,6 +29,10 @@ options:
     description: The variable C(hostvars).
     type: dict
     required: true
+  kinds_only:
+    description: Only the hosts that are of several kinds.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -45,10 +51,11 @@ _value:
 from collections import defaultdict
 from typing import Any, Callable, Iterator, Mapping, Sequence
 
+from ansible_collections.howdah.postgresql.plugins.filter.hosts_of import KINDS as _KINDS
+from ansible_collections.howdah.postgresql.plugins.filter.hosts_of import of_several_kinds
 from ansible_collections.howdah.postgresql.plugins.filter.one_per_machine import LOCAL, machine_of
 
 _Hostvars = Mapping[str, Mapping[str, Any]]
-_KINDS = ("postgres", "etcd", "proxy", "backup")
 # What listens on the machine's own network, by kind.
 _OWN = {
     "postgres": {5432: "PostgreSQL", 8008: "Patroni"},
@@ -67,12 +74,26 @@ _ANYWHERE = ("", "0.0.0.0", "::", "[::]")
 _ROLES = {"postgres": "patroni", "etcd": "etcd", "proxy": "proxy"}
 
 
-def misplaced(groups: Mapping[str, Sequence[str]], hostvars: _Hostvars) -> list[str]:
-    """Ports that two want, nodes that others cannot find, sizes that are none."""
+def misplaced(groups: Mapping[str, Sequence[str]], hostvars: _Hostvars, kinds_only: bool = False) -> list[str]:
+    """Hosts that are two nodes; or else ports that two want, nodes that others cannot find, sizes that are none."""
+    twofold = _twofold(groups)
+    if twofold or kinds_only:  # what such a host listens to, is anybody's guess
+        return twofold
     # Ansible makes the variables of a host anew each time that they are asked for.
     known = {host: hostvars[host] for kind in _KINDS for host in groups.get(kind, ())}
     told = (_clashes, _unaddressed, _repositories, _sizes)
     return [one for look in told for one in look(groups, known)]
+
+
+def _twofold(groups: Mapping[str, Sequence[str]]) -> list[str]:
+    by_kinds: dict[str, list[str]] = defaultdict(list)
+    for host, kinds in of_several_kinds(groups).items():
+        by_kinds[" and ".join(kinds)].append(host)
+    return [
+        f"{', '.join(hosts)} in the groups {kinds}: a host of the inventory is one node, which is one container;"
+        " declare each under a name of its own, on one machine if you like"
+        for kinds, hosts in by_kinds.items()
+    ]
 
 
 def _clashes(groups: Mapping[str, Sequence[str]], hostvars: _Hostvars) -> Iterator[str]:

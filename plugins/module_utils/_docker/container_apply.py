@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Callable, Mapping
 from .._core.deadline import Deadline
 from .._core.errors import ContainerFailed, EngineError, HowdahError, ImageNotFound, NameConflict
 from . import bodies, container_facts, fields, health, limits, observe, ports, reconcile
+from .alone import alone
 from .client import request
 from .observe import Container
 from .reconcile import ContainerPlan, on_trial
@@ -63,9 +64,13 @@ def apply(client: APIClient, wish: Wish, decided: ContainerPlan, deadline: Deadl
 def make_network(client: APIClient, name: str, deadline: Deadline) -> Callable[[Deadline], None]:
     """Create a network, unless somebody else does at the same time; what undoes it."""
     try:
-        with request(client, deadline, f"creating network {name}"):
-            # Names of networks are unique only if asked for, in engines before 25.
-            made = client.create_network(name, driver="bridge", check_duplicate=True, labels=MANAGED)["Id"]
+        # Engines before 25 keep names of networks unique only if asked to, and not for two that come at the same
+        # moment: then there are two, and every request for either is refused.
+        with alone(f"network {name}", deadline):
+            if observe.exists(client, "networks", name, deadline):
+                return lambda deadline: None
+            with request(client, deadline, f"creating network {name}"):
+                made = client.create_network(name, driver="bridge", check_duplicate=True, labels=MANAGED)["Id"]
     except EngineError as error:
         if error.details["status"] != 409 or not observe.exists(client, "networks", name, deadline):
             raise

@@ -81,7 +81,7 @@ def test_a_cluster_becomes_another_one_with_a_repository_of_its_own_or_without(
         # With an inventory that has the first one's nodes, the other's name is not enough.
         typed = ["-e", "cluster_name=elsewhere", "-e", "restore_cluster=elsewhere"]
         told = " ".join(first.run("restore", *wish, *typed, code=2).split())
-        assert f"At work for another cluster than elsewhere: {first.nodes[0]} ({first.prefix})" in told
+        assert f"At work for another cluster than elsewhere: {first.nodes[0]} ({first.prefix})" in told, told
         alone = Site(docker_client, OTHER, tmp_path / "other")
         alone.backed_up = False
         told = " ".join(alone.run("restore", *wish, code=2).split())

@@ -23,7 +23,7 @@ from ansible_collections.howdah.postgresql.plugins.module_utils._core.errors imp
     EngineUnreachable,
     PortTaken,
 )
-from ansible_collections.howdah.postgresql.plugins.module_utils._docker import container_list
+from ansible_collections.howdah.postgresql.plugins.module_utils._docker import container_apply, container_list
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker.client import connect
 from ansible_runs import free_ports
 from container_options import given_options, params, run
@@ -152,6 +152,25 @@ def test_a_fixed_address_is_given_and_kept(engine: Any) -> None:
     assert run(engine, options)["actions"] == []
     run(engine, {**options, "env": {"A": "1"}})
     assert inspect(engine)["NetworkSettings"]["Networks"]["howdah-container-fixed"]["IPAddress"] == "172.31.251.7"
+
+
+def test_a_network_that_several_make_at_the_same_moment_is_one(engine: Any) -> None:
+    """Engines before 25 make several of a name then, and refuse all that names it ever after."""
+    for number in range(5):
+        name = f"howdah-container-n{number}"
+        barrier = threading.Barrier(6)
+
+        def make(name: str = name, barrier: threading.Barrier = barrier) -> None:
+            client = connect(params(), Deadline(10))
+            barrier.wait(10)
+            container_apply.make_network(client, name, Deadline(20))
+
+        makers = [threading.Thread(target=make) for _ in range(6)]
+        for maker in makers:
+            maker.start()
+        for maker in makers:
+            maker.join(30)
+        assert len(engine.networks(names=[name])) == 1
 
 
 @pytest.mark.parametrize("before", [["howdah-container-fixed"], ["howdah-container-n1", "howdah-container-fixed"]])
@@ -318,7 +337,7 @@ import os, signal, sys
 sys.path.insert(0, {unit!r})
 from container_options import params, run
 from ansible_collections.howdah.postgresql.plugins.module_utils._core.deadline import Deadline
-from ansible_collections.howdah.postgresql.plugins.module_utils._docker import container_list
+from ansible_collections.howdah.postgresql.plugins.module_utils._docker import container_apply, container_list
 from ansible_collections.howdah.postgresql.plugins.module_utils._docker.client import connect
 client = connect(params(), Deadline(10))
 changing, request = 0, client.send

@@ -25,7 +25,10 @@ def evaluated(folder: Path, wanted: str, role: str = "citus", host: str = "w1", 
     """The value of an expression over the role's variables, on a host."""
     inventory = folder / "inventory.yml"
     common = {"ansible_connection": "local", "ansible_play_hosts": list(NODES), "cluster_name": "net", **options}
-    groups = {"postgres": {"hosts": NODES, "vars": common}, "backup": {"hosts": KEEPERS, "vars": common}}
+    groups: dict[str, Any] = {
+        "postgres": {"hosts": NODES, "vars": common}, "backup": {"hosts": KEEPERS, "vars": common},
+        "etcd": {"hosts": {"etcd1": {}}},
+    }  # fmt: skip
     inventory.write_text(yaml.safe_dump(groups), encoding="utf-8")
     files = [word for name in ("defaults", "vars") for word in ("-e", f"@{ROLES}/{role}/{name}/main.yml")]
     done = subprocess.run(

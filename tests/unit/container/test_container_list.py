@@ -69,7 +69,7 @@ def test_what_containers_share_is_made_once_and_check_mode_tells_the_same() -> N
     assert engine.names() == ["one", "two"]
     assert engine.by_name("two")["Config"]["Labels"]["common"] == "yes"
     assert [request for request in engine.requests if "network" in request] == [
-        "GET /networks/net", "GET /networks/net", "GET /networks/net", "GET /networks/net", "POST network net"
+        *["GET /networks/net"] * 5, "POST network net"
     ]  # fmt: skip
     again = work(engine, PAIR)
     assert not container_list.combined(again).changed

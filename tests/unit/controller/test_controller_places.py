@@ -42,6 +42,28 @@ def page(*names: str) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
     return common, {name: group["hosts"] for name, group in groups.items()}
 
 
+def test_a_host_is_one_node() -> None:
+    both: dict[str, dict[str, Any]] = {"db1": {}, "db2": {}}
+    local = {"ansible_connection": "local", "proxy_port": 5440}
+    (found,) = told(local, postgres=both, etcd=both | {"etcd1": {}}, proxy={"proxy1": {}, "db3": {"proxy_port": 5440}})
+    assert found.startswith("db1, db2 in the groups postgres and etcd: a host of the inventory is one node")
+    groups = {"postgres": ["db1"], "etcd": ["etcd1", "db1"], "backup": ["db1", "b1"], "proxy": ["etcd1"]}
+    assert [one.partition(":")[0] for one in misplaced(groups, {}, kinds_only=True)] == [
+        "db1 in the groups postgres and etcd and backup", "etcd1 in the groups etcd and proxy",
+    ]  # fmt: skip
+
+
+def test_groups_of_other_kinds_are_nobodys_business() -> None:
+    """Parents, children, and whatever a user has besides."""
+    groups = {
+        "all": ["c1", "w1", "etcd1", "old"], "postgres": ["c1", "w1"], "citus_0": ["c1"], "citus_1": ["w1"],
+        "etcd": ["etcd1"], "retired": ["old", "etcd1"], "berlin": ["c1", "etcd1"],
+    }  # fmt: skip
+    assert misplaced(groups, {}, kinds_only=True) == []
+    clash = told({"ansible_connection": "local", "proxy_port": 5440}, proxy={"proxy1": {}, "proxy2": {}})
+    assert clash and misplaced({"proxy": ["proxy1", "proxy2"]}, {}, kinds_only=True) == []
+
+
 @pytest.mark.parametrize("files", [("inventory.yml",), ("inventory.yml", "backup.yml"), ("three.yml",)])
 def test_the_guides_inventories_can_be(files: tuple[str, ...]) -> None:
     common, hosts = page(*files)
