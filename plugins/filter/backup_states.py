@@ -37,6 +37,12 @@ options:
       - The leader's, as in RV(howdah.postgresql.server_info#module:system_identifier). Empty when it is unknown.
     type: str
     default: ""
+  servers:
+    description:
+      - What M(howdah.postgresql.server_info) returned of the server of a repository that has one of its own, by the
+        name of the repository's container. The two above are of all others.
+    type: dict
+    default: {}
 """
 
 EXAMPLES = r"""
@@ -69,13 +75,21 @@ def backup_states(
     queue_max: str,
     now: float,
     system_identifier: str = "",
+    servers: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> list[dict[str, Any]]:
     """A row for each repository's container. Times are UTC.
 
+    :param servers: of repositories whose server is another one than the others', that one.
     :raises AnsibleFilterError: for a size that cannot be understood.
     """
     limit = _bytes(queue_max)
-    return [_row(name, one, archiver, limit, now, system_identifier) for name, one in found.items()]
+    common = {"archiver": archiver, "system_identifier": system_identifier}
+    rows = []
+    for name, one in found.items():
+        server = (servers or {}).get(name, common)
+        told = server.get("archiver") or {}, limit, now, server.get("system_identifier") or ""
+        rows.append(_row(name, one, *told))
+    return rows
 
 
 def _row(

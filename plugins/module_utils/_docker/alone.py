@@ -23,8 +23,8 @@ _LOOK_SECONDS = 0.05
 def alone(what: str, deadline: Deadline) -> Iterator[None]:
     """Hold a name that only one process of this machine can have; a process that ends lets it go, however it ends.
 
-    It is the name of a socket in Linux' own list (see unix(7), abstract), so that no file is left. Where there is no such
-    list, or somebody holds it for longer than the deadline, nobody is kept out.
+    It is the name of a socket in Linux' own list (see unix(7), abstract), so that no file is left. Where there is no
+    such list, or somebody holds it for longer than the deadline, nobody is kept out.
 
     :param what: the name.
     """

@@ -139,3 +139,13 @@ def test_settings_of_other_storages() -> None:
 def test_keys_of_other_storages_do_not_get_into_files(secret: str) -> None:
     with pytest.raises(AnsibleFilterError, match="backup_secrets"):
         pgbackrest_conf({"global": numbered([{secret: "x"}], "repo")})
+
+
+def test_a_repository_may_have_a_server_of_its_own() -> None:
+    found = {name: {**GOOD, "system_identifiers": [system]} for name, system in (("a", "1"), ("b", "2"), ("c", "3"))}
+    own = {"archiver": {**ARCHIVER, "waiting_bytes": 3 << 20}, "system_identifier": "2"}
+    rows = backup_states(found, ARCHIVER, "", NOW, "1", {"b": own, "c": {}})
+    assert [row["problem"] for row in rows] == ["", "", ""]
+    assert [row["waiting_MiB"] for row in rows] == [round(ARCHIVER["waiting_bytes"] / 1048576, 1), 3.0, ""]
+    (lost,) = [row for row in backup_states(found, ARCHIVER, "", NOW, "1", {"b": own}) if row["problem"]]
+    assert lost["repository"] == "c" and "another cluster" in lost["problem"]
