@@ -126,9 +126,10 @@ def _has(name: str, wanted: str, have: Mapping[str, Setting], server: Program) -
     setting = have[name.lower()]
     if setting.hidden:
         # What the server has for all others, only its files tell.
-        return setting.text is not None and (
-            setting.text == wanted or _kept(name, wanted, server) == _kept(name, setting.text, server) is not None
-        )
+        if setting.text is None or setting.text == wanted:
+            return setting.text is not None
+        kept = _kept(name, wanted, server)
+        return kept is not None and kept == _kept(name, setting.text, server)
     if wanted in (setting.shown, setting.value):
         return True
     if setting.kind == "bool" and any({wanted.lower(), setting.value} <= words for words in (_TRUE, _FALSE)):

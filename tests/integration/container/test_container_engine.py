@@ -165,7 +165,7 @@ def test_a_network_that_several_make_at_the_same_moment_is_one(engine: Any) -> N
             barrier.wait(10)
             container_apply.make_network(client, name, Deadline(20))
 
-        makers = [threading.Thread(target=make) for _ in range(6)]
+        makers = [threading.Thread(target=make) for _maker in range(6)]
         for maker in makers:
             maker.start()
         for maker in makers:

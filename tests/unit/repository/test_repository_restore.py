@@ -121,7 +121,7 @@ def test_of_several_single_servers_one_has_to_be_named(words: list[str], typed: 
 
 def test_one_of_several_by_the_name_of_its_container(tmp_path: Path) -> None:
     servers = {"shop": {**SHOP, "server_name": "db"}, "crm": CRM}
-    found, _ = restored(tmp_path, {"postgres": servers, "backup": KEEPERS}, "restore_cluster=db")
+    found, _output = restored(tmp_path, {"postgres": servers, "backup": KEEPERS}, "restore_cluster=db")
     assert found["Restore the data"] == {"shop": "restore keeper-shop shop,db"}
 
 
@@ -134,7 +134,7 @@ def test_never_from_the_repository_of_two(tmp_path: Path) -> None:
 
 def test_a_server_that_is_alone_is_its_cluster(tmp_path: Path) -> None:
     groups = {"postgres": {"host1": {"server_name": "db"}}, "backup": {"keeper": {"cluster_name": "main"}}}
-    found, _ = restored(tmp_path, groups)
+    found, _output = restored(tmp_path, groups)
     assert found["Restore the data"] == {"host1": "restore keeper db,host1"}
     assert found["Find the backup"].keys() == {"keeper"}
 
@@ -144,7 +144,7 @@ def test_a_cluster_is_restored_as_a_whole(etcd: bool, tmp_path: Path) -> None:
     """Also where the etcd is the user's own, of which the repository's variables say nothing."""
     own: dict[str, Any] = {} if etcd else {"patroni_etcd_hosts": ["10.0.0.9:2379"]}
     groups: dict[str, dict[str, Any]] = {"postgres": {f"pg{one}": own for one in (1, 2, 3)}, "backup": {"keeper": {}}}
-    found, _ = restored(tmp_path, groups | ({"etcd": {"etcd1": {}}} if etcd else {}))
+    found, _output = restored(tmp_path, groups | ({"etcd": {"etcd1": {}}} if etcd else {}))
     steps = {host: told.split()[0] for host, told in found["Restore the data"].items()}
     assert steps == {"pg1": "restore", "pg2": "set_aside", "pg3": "set_aside"}
     assert found["Start the restored server, alone"].keys() == {"pg1"}
@@ -155,7 +155,7 @@ def test_a_cluster_is_restored_as_a_whole(etcd: bool, tmp_path: Path) -> None:
 def test_each_group_of_a_formation_has_one_that_is_restored(tmp_path: Path) -> None:
     nodes = {f"c{one}": {"citus_group": 0} for one in (1, 2)} | {f"w{one}": {"citus_group": 1} for one in (1, 2)}
     keepers = {"keeper0": {"citus_group": 0}, "keeper1": {"citus_group": 1}}
-    found, _ = restored(tmp_path, {"postgres": nodes, "backup": keepers, "etcd": {"etcd1": {}}})
+    found, _output = restored(tmp_path, {"postgres": nodes, "backup": keepers, "etcd": {"etcd1": {}}})
     steps = {host: told.split()[:2] for host, told in found["Restore the data"].items()}
     assert steps == {
         "c1": ["restore", "keeper0"], "c2": ["set_aside", "keeper0"],

@@ -118,6 +118,6 @@ def test_truths_and_numbers_may_be_text() -> None:
     truths, numbers = options("bool"), options("int", "float")
     assert {"engine_install", "backup_first"} <= truths and {"patroni_timeout", "proxy_port"} <= numbers
     seen = list(templates())
-    assert len(seen) > 500 and any(name.endswith(".j2") for name, *_ in seen)
+    assert len(seen) > 500 and any(name.endswith(".j2") for name, _text, _whole in seen)
     found = {f"{name}: {option}" for name, text, whole in seen for option in told(text, whole, truths, numbers)}
     assert sorted(found) == [], "`| bool`, `| int` or `| float` is missing"
