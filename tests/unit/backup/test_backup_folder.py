@@ -78,6 +78,24 @@ def test_a_replica_can_be_made_anew_where_a_restore_was_cut_off(
     assert folder.forget_kept() == result["kept"]
 
 
+@pytest.mark.parametrize("discard", [False, True])
+def test_a_folder_whose_removal_was_cut_off_is_not_taken_for_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, discard: bool
+) -> None:
+    folder = _with_data(tmp_path)
+
+    def cut_off(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(restore.shutil, "rmtree", cut_off)
+    monkeypatch.setattr(restore.os, "rename", cut_off)
+    monkeypatch.setattr(restore.program, "command", lambda *_arguments: [])
+    log = Log("ERROR", "restore")
+    with pytest.raises(KeyboardInterrupt):
+        restore._restore({"discard": discard}, folder, Deadline(10), log, {})
+    assert folder.marked() and folder.half_made() is discard
+
+
 def _with_data(tmp_path: Path) -> Folder:
     folder = Folder(str(tmp_path / "15"), Log("ERROR", "restore"))
     folder.make()

@@ -111,7 +111,8 @@ def _restore(request: Mapping[str, Any], folder: Folder, deadline: Deadline, log
     discard = bool(request.get("discard"))
     folder.check_room(int(request.get("size") or 0), discard)
     command = program.command(request, folder.pgdata)
-    folder.mark(_RESTORING if folder.half_made() else _MOVING)
+    # What is removed and not kept is never whole again.
+    folder.mark(_RESTORING if discard or folder.half_made() else _MOVING)
     folder.clear(discard)
     folder.mark(_RESTORING)
     folder.make()

@@ -190,12 +190,17 @@ def check_restored(place: Layout) -> None:
     :raises Refused: when one was cut off.
     """
     if os.path.exists(place.restoring):
+        # Where nothing is kept, what is there may be the only data that there are: nobody is told to remove it.
+        back = (
+            f" Or take the former data back, from a container in the mode maintenance: remove {place.pgdata}, rename "
+            f"what is in {place.kept} to it, and remove {place.restoring}."
+            if os.path.isdir(place.kept) and os.listdir(place.kept)
+            else ""
+        )
         raise Refused(
             Fault(
                 "restore_cut_off",
-                f"A restore into {place.pgdata} was cut off, so there is no whole cluster. Restore again. Or take the "
-                f"former data back, from a container in the mode maintenance: remove {place.pgdata}, rename what is in "
-                f"{place.kept} to it, and remove {place.restoring}.",
+                f"A restore into {place.pgdata} was cut off, so it may be no whole cluster. Restore again.{back}",
             )
         )
 
