@@ -296,10 +296,10 @@ def work(params: Mapping[str, Any], deadline: Deadline, report: Report) -> None:
     config = params["config"]
     dynamic.check(config)
     patroni = rest.Rest(params, deadline)
-    # A cluster that is as declared is seen to be so by two questions, as long as that goes to the leader.
+    wanted = dynamic.parameters(config)
+    # A cluster that is as declared is seen to be so by one question, as long as that goes to the leader.
     if params["members"] and not params["reloaded"]:
-        # Not about settings: what is asked along has a second, and the server's program may take longer when busy.
-        patroni.ask_along(rest.rest_message("GET", "/config"))
+        patroni.ask_along(rest.rest_message("GET", "/config"), *([_shown(wanted)] if wanted else []))
     # What was seen last; each question takes a process in a container.
     seen: Cluster | None = None
     have: dict[str, Any] = {}

@@ -195,10 +195,12 @@ def _watch() -> None:
             shown = _read(f"/proc/{pid}/cmdline"), _read(f"/proc/{pid}/environ")
             if shown != (cmdline, environ):
                 since = turn
-                for part, value in zip(("cmdline", "environ"), shown):
+                # In the middle of an exec a process has no command line yet; and after the first of the two it may have
+                # become another program, whose environment this is.
+                who = {"cmdline": shown[0], "environ": _read(f"/proc/{pid}/cmdline") or shown[0]}
+                for part, value in zip(who, shown):
                     if any(needle in value for needle in wanted):
-                        # In the middle of an exec a process has no command line yet.
-                        found[f"{part} of {_who(pid, shown[0] or _read(f'/proc/{pid}/cmdline'))}"] = None
+                        found[f"{part} of {_who(pid, who[part])}"] = None
             seen[pid] = (*shown, since)
         for pid in seen.keys() - running:
             del seen[pid]

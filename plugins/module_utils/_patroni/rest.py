@@ -63,13 +63,13 @@ class Rest:
         self._along = list(messages)
 
     def _given(self, message: Mapping[str, Any], container: str | None = None) -> tuple[str, dict[str, Any]] | None:
-        """Who has answered that already, and how."""
+        """Who has answered that already, and how. What failed is no answer: along with others it had little time."""
         if self.deadline.elapsed() >= self._kept_until:
             self._kept = []
         for number, (place, asked, answer) in enumerate(self._kept):
             if asked == message and container in (None, place):
                 del self._kept[number]
-                return place, answer
+                return None if "error" in answer else (place, answer)
         return None
 
     def _sent(self, container: str, message: dict[str, Any], bound: Deadline) -> dict[str, Any]:
@@ -105,7 +105,7 @@ class Rest:
 
     def _ask(self, method: str, path: str, host: str | None, body: Any, seconds: float | None) -> tuple[int, Any]:
         given = self._given(rest_message(method, path, host, body))
-        if given is not None and "error" not in given[1]:
+        if given is not None:
             return given[1]["result"]["status"], given[1]["result"]["body"]
         errors: list[HowdahError] = []
         for container in list(self.containers):

@@ -6,14 +6,12 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from role_values import value_of
 
 ROLES = Path(__file__).parents[3] / "roles"
 NODES = {"c1": {"citus_group": 0}, "w1": {"citus_group": 1, "patroni_address": "10.0.0.1"}}
@@ -31,16 +29,7 @@ def evaluated(folder: Path, wanted: str, role: str = "citus", host: str = "w1", 
     }  # fmt: skip
     inventory.write_text(yaml.safe_dump(groups), encoding="utf-8")
     files = [word for name in ("defaults", "vars") for word in ("-e", f"@{ROLES}/{role}/{name}/main.yml")]
-    done = subprocess.run(
-        [
-            Path(sys.executable).with_name("ansible"), "-i", inventory, host, "-m", "debug",
-            "-a", f"msg={{{{ ({wanted}) | to_json }}}}", *files, "-e", json.dumps(options),
-        ],
-        env={**os.environ, "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.oneline", "ANSIBLE_LOAD_CALLBACK_PLUGINS": "1"},
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-    assert "SUCCESS" in done.stdout, done.stdout + done.stderr
-    return json.loads(json.loads(done.stdout.partition("=> ")[2])["msg"])
+    return value_of(wanted, host, inventory, *files, "-e", json.dumps(options))
 
 
 def test_a_node_gets_its_section_and_connections_that_are_verified(tmp_path: Path) -> None:

@@ -85,11 +85,13 @@ def test_new_members_join_one_that_serves_again(tmp_path: Path) -> None:
     assert (done.code, done.log) == (0, ["start container etcd1", *JOIN]), done.output
 
 
+@pytest.mark.full
 def test_data_without_a_container_are_a_cluster_as_well(tmp_path: Path) -> None:
     done = run(tmp_path, volumes=("etcd1",))
     assert (done.code, done.log) == (0, ["create container etcd1", *JOIN]), done.output
 
 
+@pytest.mark.full
 def test_members_that_have_data_start_together_and_none_of_them_joins(tmp_path: Path) -> None:
     done = run(tmp_path, volumes=NAMES)
     assert (done.code, done.log) == (0, [f"create container {name}" for name in NAMES]), done.output
@@ -118,6 +120,7 @@ def test_a_run_that_leaves_members_out_starts_nothing_new_where_none_of_them_ser
     assert "etcd1, which this run leaves out" in told and "Run it without --limit and without target" in told
 
 
+@pytest.mark.full
 def test_members_are_replaced_one_after_another(tmp_path: Path) -> None:
     done = run(tmp_path, **dict.fromkeys(NAMES, "outdated"))
     assert (done.code, done.log) == (0, [f"recreate container {name}" for name in NAMES]), done.output
@@ -129,7 +132,10 @@ def test_a_replacement_that_fails_ends_the_run_before_the_next_member(tmp_path: 
     assert "servers come next" not in done.output
 
 
-@pytest.mark.parametrize(("words", "third"), [((), "running"), (("--limit", "etcd2"), "exited")])
+@pytest.mark.parametrize(
+    ("words", "third"),
+    [((), "running"), pytest.param(("--limit", "etcd2"), "exited", marks=pytest.mark.full)],
+)
 def test_nobody_is_replaced_while_another_member_does_not_serve(
     words: tuple[str, ...], third: str, tmp_path: Path
 ) -> None:

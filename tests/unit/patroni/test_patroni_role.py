@@ -16,6 +16,7 @@ import pytest
 import yaml
 from ansible.errors import AnsibleFilterError
 from ansible_collections.howdah.postgresql.plugins.filter.member_passwords import FilterModule
+from role_values import value_of
 
 ROLE = Path(__file__).parents[3] / "roles/patroni"
 
@@ -24,16 +25,7 @@ def evaluated(wanted: str, inventory: str = "pg1,", **options: Any) -> Any:
     """The value of an expression over the role's variables."""
     files = [word for name in ("defaults", "vars") for word in ("-e", f"@{ROLE}/{name}/main.yml")]
     given = {"patroni_etcd_hosts": ["e:2379"], "patroni_members": ["pg1"], "patroni_password": "generated", **options}
-    done = subprocess.run(
-        [
-            Path(sys.executable).with_name("ansible"), "-i", inventory, "pg1", "-c", "local", "-m", "debug",
-            "-a", f"msg={{{{ ({wanted}) | to_json }}}}", *files, "-e", json.dumps(given),
-        ],
-        env={**os.environ, "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.oneline", "ANSIBLE_LOAD_CALLBACK_PLUGINS": "1"},
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-    assert "SUCCESS" in done.stdout, done.stdout + done.stderr
-    return json.loads(json.loads(done.stdout.partition("=> ")[2])["msg"])
+    return value_of(wanted, "pg1", inventory, "-c", "local", *files, "-e", json.dumps(given))
 
 
 @pytest.mark.parametrize(

@@ -5,16 +5,14 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from role_values import value_of
 
 ROLES = Path(__file__).parents[3] / "roles"
 
@@ -29,16 +27,7 @@ def evaluated(folder: Path, role: str, host: str, wanted: str, groups: dict[str,
     defaults = yaml.safe_load((ROLES / role / "defaults/main.yml").read_text(encoding="utf-8"))
     (folder / "group_vars").mkdir(exist_ok=True)
     (folder / "group_vars/all.yml").write_text(yaml.safe_dump(defaults), encoding="utf-8")
-    done = subprocess.run(
-        [
-            Path(sys.executable).with_name("ansible"), "-i", inventory, host, "-m", "debug",
-            "-a", f"msg={{{{ ({wanted}) | to_json }}}}", "-e", f"@{ROLES / role}/vars/main.yml",
-        ],
-        env={**os.environ, "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.oneline", "ANSIBLE_LOAD_CALLBACK_PLUGINS": "1"},
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-    assert "SUCCESS" in done.stdout, done.stdout + done.stderr
-    return json.loads(json.loads(done.stdout.partition("=> ")[2])["msg"])
+    return value_of(wanted, host, inventory, "-e", f"@{ROLES / role}/vars/main.yml")
 
 
 # --- Backups -------------------------------------------------------------------------------------

@@ -111,7 +111,7 @@ ALL = "c1, c2, w1, w2"
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-@pytest.mark.parametrize("check", [[], ["--check"]], ids=["done", "check"])
+@pytest.mark.parametrize("check", [[], pytest.param(["--check"], marks=pytest.mark.full)], ids=["done", "check"])
 def test_whoever_is_misspelt_in_a_formation_is_no_success(
     words: list[str], told: str, check: list[str], tmp_path: Path
 ) -> None:
