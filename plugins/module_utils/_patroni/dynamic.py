@@ -12,6 +12,7 @@ from typing import Any, Collection, Iterable, Mapping
 
 from .._core.errors import InvalidInput
 from .._core.plan import Action, Plan
+from .._postgres.settings import FALSE, TRUE
 
 PARAMETERS = ("postgresql", "parameters")
 # Where a configuration tells which of its settings were declared: a list, which Patroni replaces as a whole. It keeps
@@ -19,7 +20,6 @@ PARAMETERS = ("postgresql", "parameters")
 DECLARED = ("howdah", "declared")
 _SECRET_NAME = re.compile(r"PASS|SECRET|TOKEN|KEY|CREDENTIAL", re.IGNORECASE)
 _HIDDEN = "<hidden>"
-_TRUE, _FALSE = frozenset({"on", "true", "yes", "1"}), frozenset({"off", "false", "no", "0"})
 _QUANTITY = re.compile(r"(-?[0-9.]+)\s*([A-Za-z]*)")
 UNKNOWN = "the server does not know it"
 # In units of a byte and of a microsecond. What a number without a unit means depends on the setting.
@@ -248,7 +248,7 @@ def same(wanted: str, have: str | None) -> bool:
     if wanted == have or wanted.strip().lower() == have.strip().lower():
         return True
     one, other = wanted.strip().lower(), have.strip().lower()
-    if {one, other} <= _TRUE or {one, other} <= _FALSE:
+    if {one, other} <= TRUE or {one, other} <= FALSE:
         return True
     if re.sub(r"\s*,\s*", ",", one) == re.sub(r"\s*,\s*", ",", other):
         return True

@@ -21,7 +21,8 @@ _COMPLAINT = re.compile(r"(?:LOG|ERROR|FATAL): +(.*)")
 _NAMED = re.compile(r'parameter "([^"]+)"')
 # Sources of a value (pg_settings) that hide the server's own from the session that looks.
 _OF_THE_SESSION = frozenset({"global", "database", "user", "database user", "client", "interactive", "session"})
-_TRUE, _FALSE = frozenset({"on", "true", "yes", "1"}), frozenset({"off", "false", "no", "0"})
+# In small letters.
+TRUE, FALSE = frozenset({"on", "true", "yes", "1"}), frozenset({"off", "false", "no", "0"})
 
 
 class Setting(NamedTuple):
@@ -132,7 +133,7 @@ def _has(name: str, wanted: str, have: Mapping[str, Setting], server: Program) -
         return kept is not None and kept == _kept(name, setting.text, server)
     if wanted in (setting.shown, setting.value):
         return True
-    if setting.kind == "bool" and any({wanted.lower(), setting.value} <= words for words in (_TRUE, _FALSE)):
+    if setting.kind == "bool" and any({wanted.lower(), setting.value} <= words for words in (TRUE, FALSE)):
         return True
     kept = _kept(name, wanted, server)
     # Where it was to choose by itself (-1), it has, and shows what.
