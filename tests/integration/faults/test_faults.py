@@ -27,14 +27,15 @@ for _question in range(60):
 """
 # Longer than a leader's lease (20 s); `bin/test full` waits a minute.
 EFFORT = Effort(outage=25.0, switchovers=3)
-# The aims are for a machine that has nothing else to do: docs/faults.md has what was measured on one.
-_SLACK = 2.0
+# The aims are for a machine that has nothing else to do: docs/faults.md has what was measured on one. Here it runs other
+# tests as well. What is slower then is the second or so of work; leases and pauses, most of the long gaps, are as ever.
+_SLACK = 5.0
 
 
 @pytest.mark.parametrize("kind", [kind for kind, fault in FAULTS.items() if fault.brief])
 def test_no_acknowledged_row_is_lost(cluster: Cluster, kind: str) -> None:
     limit = FAULTS[kind].limit
-    most = float("inf") if limit is None else limit * _SLACK
+    most = float("inf") if limit is None else limit + _SLACK
     # Other tests may take the processor in the middle of it: where it was too slow it is done once more.
     gaps: list[float] = []
     while not gaps or (gaps[-1] > most and len(gaps) < 2):
