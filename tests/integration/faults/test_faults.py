@@ -27,8 +27,8 @@ for _question in range(60):
 """
 # Longer than a leader's lease (20 s); `bin/test full` waits a minute.
 EFFORT = Effort(outage=25.0, switchovers=3)
-# The aims are for a machine that has nothing else to do: docs/faults.md has what was measured on one. Here it runs other
-# tests as well. What is slower then is the second or so of work; leases and pauses, most of the long gaps, are as ever.
+# The aims are for a machine that has nothing else to do: docs/faults.md has what was measured on one. Beside other
+# tests the second or so of work takes longer, while leases and pauses, most of the long gaps, are as ever.
 _SLACK = 5.0
 
 
