@@ -256,6 +256,7 @@ def test_five_moments_between_transactions_are_met_exactly(site: Site) -> None:
         site.run("restore_drill", *wish, drill_assertions=[question], drill_amcheck=False, drill_checksums=False)
 
 
+@pytest.mark.full  # a minute: many runs, for what is refused
 def test_a_used_repository_is_not_declared_without_encryption(site: Site, docker_client: docker.APIClient) -> None:
     before = docker_client.inspect_container(REPOSITORY)["Id"]
     for arguments in ((), ("--check",)):
@@ -275,6 +276,7 @@ def test_a_used_repository_is_not_declared_without_encryption(site: Site, docker
     assert changes(site.run("deploy", "--check")) == []
 
 
+@pytest.mark.full  # a minute: many runs, for what is refused
 def test_an_option_that_pgbackrest_does_not_know_is_told(site: Site) -> None:
     """It warns in a log, and goes on without: backups whose retention is misspelt would be kept for ever."""
     used = {"path": "/var/lib/pgbackrest/one", "cipher-type": "aes-256-cbc", "retention-ful": 2}

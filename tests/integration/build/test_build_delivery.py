@@ -137,7 +137,8 @@ def test_one_engine_builds_and_the_other_is_given_the_images(
     assert ids(machines, other) == before
 
 
-@pytest.mark.parametrize("batch", [1, pytest.param(2, marks=pytest.mark.full)])
+@pytest.mark.full
+@pytest.mark.parametrize("batch", [1, 2])
 def test_in_batches(machines: Machines, engine: docker.APIClient, second: SecondEngine, batch: int) -> None:
     """What a later batch needs was not asked yet when the first one built."""
     arguments = ("-e", json.dumps({"batch": batch}))

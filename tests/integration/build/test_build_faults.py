@@ -170,7 +170,14 @@ def test_a_full_disk_of_the_controller(site: Site) -> None:
     assert site.run(**SAVE)["changed"] is True
 
 
-@pytest.mark.parametrize("killed", ["while it was written", "before what tells of it", "while that was written"])
+@pytest.mark.parametrize(
+    "killed",
+    [
+        pytest.param("while it was written", marks=pytest.mark.full),
+        "before what tells of it",
+        pytest.param("while that was written", marks=pytest.mark.full),
+    ],
+)
 def test_a_save_that_was_killed_is_made_anew(site: Site, killed: str) -> None:
     """What is on the disk after a SIGKILL, at each point where it differs."""
     site.results({}, SAVE)

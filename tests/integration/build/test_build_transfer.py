@@ -27,7 +27,7 @@ def told(results: list[dict[str, Any]]) -> list[tuple[bool, list[str]]]:
     return said[1::2]
 
 
-@pytest.mark.parametrize("connection", ["local", "like_remote"])
+@pytest.mark.parametrize("connection", [pytest.param("local", marks=pytest.mark.full), "like_remote"])
 def test_by_way_of_an_archive(site: Site, connection: str) -> None:
     site.run()
     image = site.image()
