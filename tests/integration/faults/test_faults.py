@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from ansible_runs import until
 from fault_cluster import NODES, Cluster
-from fault_kinds import FAULTS, Effort, suffer
+from fault_kinds import FAULTS, Effort, Suffered, suffer
 
 # Asks the REST interface of its own node as the agent and the health check do, and tells the seconds that it takes.
 _QUESTIONS = """
@@ -28,24 +28,27 @@ for _question in range(60):
 # Longer than a leader's lease (20 s); `bin/test full` waits a minute.
 EFFORT = Effort(outage=25.0, switchovers=3)
 # The aims are for a machine that has nothing else to do: docs/faults.md has what was measured on one. Beside other
-# tests the second or so of work takes longer, while leases and pauses, most of the long gaps, are as ever.
-_SLACK = 5.0
+# tests one of several in a row may be slow, and not all; leases and pauses, most of the long gaps, are as ever.
+_QUICKEST, _SLOWEST = 2.0, 5.0
+
+
+def _in_time(suffered: Suffered, limit: float | None) -> bool:
+    return limit is None or (min(suffered.gaps) <= limit * _QUICKEST and suffered.gap <= limit + _SLOWEST)
 
 
 @pytest.mark.parametrize("kind", [kind for kind, fault in FAULTS.items() if fault.brief])
 def test_no_acknowledged_row_is_lost(cluster: Cluster, kind: str) -> None:
     limit = FAULTS[kind].limit
-    most = float("inf") if limit is None else limit + _SLACK
     # Other tests may take the processor in the middle of it: where it was too slow it is done once more.
-    gaps: list[float] = []
-    while not gaps or (gaps[-1] > most and len(gaps) < 2):
+    tries: list[Suffered] = []
+    while len(tries) < 2 and not (tries and _in_time(tries[-1], limit)):
         suffered = suffer(cluster, FAULTS[kind], EFFORT)
-        print(f"{kind}: longest gap {suffered.gap:.2f} s, {suffered.verdict.acknowledged} rows acknowledged")
+        print(f"{kind}: {suffered.verdict.acknowledged} rows acknowledged; gaps {suffered.gaps}")
         assert suffered.verdict.acknowledged > 40
         assert suffered.verdict.lost == []
         assert suffered.verdict.twice == []
-        gaps.append(suffered.gap)
-    assert gaps[-1] <= most, gaps
+        tries.append(suffered)
+    assert _in_time(tries[-1], limit), [one.gaps for one in tries]
 
 
 def test_a_question_to_patroni_does_not_wait_for_a_delayed_acknowledgement(cluster: Cluster) -> None:

@@ -28,7 +28,6 @@ from types import SimpleNamespace
 from ansible_test._internal.python_requirements import get_venv_packages
 print(get_venv_packages(SimpleNamespace(version="3.11"))["pip"])
 """
-_CONFIG = "tests/config.yml"
 # ansible-test makes its environments without pip, and fetches a script that brings it from a host that many
 # networks do not reach. It looks for this file first; the wheel beside it comes from where all packages come from.
 _GET_PIP = """\
@@ -52,12 +51,9 @@ def sanity(work: Workplace) -> Outcome:
         return failure(pip.output)
     copy = work.copy("sanity")
     # What is not shipped has gates of its own. ansible-test takes every file in bin/ for Python, which ours are not; on
-    # tests/ it would spend a quarter of its time, after ruff and mypy. Its own configuration is there.
-    config = (copy.root / _CONFIG).read_text(encoding="utf-8")
-    for folder in ("bin", "tests"):
-        shutil.rmtree(copy.root / folder)
-    (copy.root / _CONFIG).parent.mkdir()
-    (copy.root / _CONFIG).write_text(config, encoding="utf-8")
+    # tests/ it would spend a quarter of its time, after ruff and mypy. It reads its configuration there.
+    for folder in (copy.root / "bin", *filter(Path.is_dir, (copy.root / "tests").iterdir())):
+        shutil.rmtree(folder)
     env = {**work.env, "PATH": path_of_interpreters(os.environ.get("PATH", ""), Path.home())}
     listed = work.tool("ansible-test", "sanity", "--list-tests", cwd=copy.root, env=env)
     if listed.code:
