@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import json
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,28 +29,42 @@ for _question in range(60):
 """
 # Longer than a leader's lease (20 s); `bin/test full` waits a minute.
 EFFORT = Effort(outage=25.0, switchovers=3)
-# The aims are for a machine that has nothing else to do: docs/faults.md has what was measured on one. Beside other
-# tests one of several in a row may be slow, and not all; leases and pauses, most of the long gaps, are as ever.
-_QUICKEST, _SLOWEST = 2.0, 5.0
+# The aims are for a machine that has nothing else to do: docs/faults.md has what was measured on one.
+_SLACK = 2.0
+# Where some process waits for a processor most of the time, one of several in a row may be slow besides, and not all.
+_BUSY, _SLOWEST = 0.5, 5.0
 
 
-def _in_time(suffered: Suffered, limit: float | None) -> bool:
-    return limit is None or (min(suffered.gaps) <= limit * _QUICKEST and suffered.gap <= limit + _SLOWEST)
+def _waited() -> float:
+    """Seconds since the start of the machine in which some process had no processor; 0 where nobody counts."""
+    try:
+        return int(Path("/proc/pressure/cpu").read_text(encoding="ascii").split()[4].partition("=")[2]) / 1e6
+    except OSError:
+        return 0.0
+
+
+def _in_time(suffered: Suffered, limit: float, busy: bool) -> bool:
+    if busy:
+        return min(suffered.gaps) <= limit * _SLACK and suffered.gap <= limit + _SLOWEST
+    return suffered.gap <= limit * _SLACK
 
 
 @pytest.mark.parametrize("kind", [kind for kind, fault in FAULTS.items() if fault.brief])
 def test_no_acknowledged_row_is_lost(cluster: Cluster, kind: str) -> None:
     limit = FAULTS[kind].limit
     # Other tests may take the processor in the middle of it: where it was too slow it is done once more.
-    tries: list[Suffered] = []
-    while len(tries) < 2 and not (tries and _in_time(tries[-1], limit)):
+    for attempt in range(2):
+        since, waited = time.monotonic(), _waited()
         suffered = suffer(cluster, FAULTS[kind], EFFORT)
-        print(f"{kind}: {suffered.verdict.acknowledged} rows acknowledged; gaps {suffered.gaps}")
+        busy = _waited() - waited > _BUSY * (time.monotonic() - since)
+        told = f"{suffered.verdict.acknowledged} rows acknowledged; {busy=}, gaps {suffered.gaps}"
+        print(f"{kind}: {told}")
         assert suffered.verdict.acknowledged > 40
         assert suffered.verdict.lost == []
         assert suffered.verdict.twice == []
-        tries.append(suffered)
-    assert _in_time(tries[-1], limit), [one.gaps for one in tries]
+        if limit is None or _in_time(suffered, limit, busy):
+            break
+        assert attempt == 0, told
 
 
 def test_a_question_to_patroni_does_not_wait_for_a_delayed_acknowledgement(cluster: Cluster) -> None:
